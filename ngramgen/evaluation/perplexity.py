@@ -1,0 +1,126 @@
+"""Scores of lines, and perplexity of whole texts, as KenLM's ``query`` defines them.
+
+Let L be the sum of log10 p over all tokens (``</s>`` of every line included, ``<s>`` not), N their number, and let L'
+and N' leave out the tokens that the vocabulary lacks. Then perplexity = 10^(-L/N), perplexity_excluding_oov =
+10^(-L'/N'), and bits_per_byte = -L log2(10) / bytes of the text as it was read, line ends included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.model import BOS, UNK, LanguageModel
+from ngramgen.text.tokenizers import with_borders
+
+PIECE = 1 << 17
+"""Bytes scored at a time, so that what belongs to them stays in the cache."""
+
+
+@dataclass(frozen=True)
+class LineScores:
+    """Of each line of a block, (L,): log10 probability, tokens with </s>, and how many the vocabulary lacks."""
+
+    log10: NDArray[np.float64]
+    tokens: NDArray[np.int64]
+    oov: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Perplexity:
+    """How well a text was predicted; see this module's head for each number."""
+
+    tokens: int
+    oov: int
+    log10: float
+    perplexity: float
+    perplexity_excluding_oov: float
+    bits_per_byte: float
+
+
+def score_block(model: LanguageModel, block: bytes) -> LineScores:
+    """The scores of a block of whole lines, each a sentence."""
+    words, natural = _token_logprobs(model, block)
+    begins = np.flatnonzero(words == BOS)
+    if not len(begins):
+        empty = np.zeros(0, np.int64)
+        return LineScores(np.zeros(0), empty, empty)
+    log10 = np.add.reduceat(natural, begins) / math.log(10)
+    tokens = np.diff(begins, append=len(words)) - 1
+    return LineScores(log10, tokens, np.add.reduceat((words == UNK).astype(np.int64), begins))
+
+
+def _token_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Words with their borders, (T,), and the natural log-probability of each, 0 at <s>."""
+    words = with_borders(*model.tokenizer.encode_block(block))
+    if hasattr(model, "score_text"):
+        return words, model.score_text(words)
+    natural = np.zeros(len(words))
+    begins = np.flatnonzero(words == BOS)
+    for begin, end in zip(begins, [*begins[1:], len(words)], strict=True):
+        natural[begin + 1 : end] = model.score(words[begin + 1 : end])
+    return words, natural
+
+
+def pieces(block: bytes, size: int = PIECE) -> Iterator[bytes]:
+    """The block in pieces of about ``size`` bytes, cut at line ends."""
+    begin = 0
+    while begin < len(block):
+        end = block.rfind(b"\n", begin, begin + size) + 1 or block.find(b"\n", begin) + 1 or len(block)
+        yield block[begin:end]
+        begin = end
+
+
+@dataclass
+class PerplexityCounter:
+    """Adds up what `Perplexity` needs, block by block."""
+
+    model: LanguageModel
+    tokens: int = 0
+    oov: int = 0
+    size: int = 0
+    _log10: list[float] = field(default_factory=list)
+    _oov_log10: list[float] = field(default_factory=list)
+
+    def add(self, block: bytes, size: int) -> None:
+        """Score a block of whole lines that stood for ``size`` bytes of text."""
+        for piece in pieces(block):
+            words, natural = _token_logprobs(self.model, piece)
+            unknown = words == UNK
+            self.tokens += len(words) - int(np.count_nonzero(words == BOS))
+            self.oov += int(np.count_nonzero(unknown))
+            self._log10.append(float(natural.sum()) / math.log(10))
+            self._oov_log10.append(float(natural[unknown].sum()) / math.log(10))
+        self.size += size
+
+    def result(self) -> Perplexity:
+        """The numbers so far; NaN where there was nothing to measure."""
+        log10, oov_log10 = math.fsum(self._log10), math.fsum(self._oov_log10)
+        known = log10 - oov_log10 if math.isfinite(oov_log10) else math.nan
+        return Perplexity(
+            self.tokens,
+            self.oov,
+            log10,
+            _power(log10, self.tokens),
+            _power(known, self.tokens - self.oov),
+            -log10 / math.log10(2) / self.size if self.size else math.nan,
+        )
+
+
+def _power(log10: float, tokens: int) -> float:
+    if not tokens:
+        return math.nan
+    exponent = -log10 / tokens
+    return math.inf if exponent > 308 else 10**exponent
+
+
+def score_lines(model: LanguageModel, blocks: Iterable[bytes]) -> Iterator[LineScores]:
+    """`score_block` of every block, in pieces that fit the cache."""
+    for block in blocks:
+        for piece in pieces(block):
+            yield score_block(model, piece)

@@ -1,0 +1,59 @@
+"""`load`: a model from whatever names one. The one place that knows every engine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ngramgen.errors import ModelFormatError, ModelNotFoundError
+from ngramgen.ngram.arpa_reader import read_arpa
+from ngramgen.ngram.file import MAGIC
+from ngramgen.ngram.model import NgramModel
+from ngramgen.ngram.storage import load_ngram
+from ngramgen.text.cleaning import Cleaner
+from ngramgen.text.tokenizers import Tokenizer
+from ngramgen.text.vocabulary import Vocabulary
+from ngramgen.textmodel import TextModel
+
+
+def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, verify: bool = False) -> TextModel:
+    """A model from a ``.ngram`` file or an ARPA file (``.arpa``, ``.gz``); None stands for the shipped model.
+
+    ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
+    Raises ModelNotFoundError, ModelFormatError, ArpaError.
+    """
+    if name is None:
+        raise ModelNotFoundError(
+            "no model is shipped with this version: name one with -m, or train it first, "
+            "as in: ngramgen train TEXTFILE -o model.ngram"
+        )
+    path = Path(name)
+    if path.is_dir():
+        raise ModelNotFoundError(f"{path} is a folder; name a .ngram or ARPA file")
+    if not path.exists():
+        raise ModelNotFoundError(f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
+    except OSError as error:
+        raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
+    if head == MAGIC:
+        return _from_ngram(path, verify)
+    if path.suffix == ".ngram":
+        raise ModelFormatError(f"{path}: this is not an ngramgen model file (byte 0 does not begin its signature)")
+    return _from_arpa(path, lenient)
+
+
+def _from_ngram(path: Path, verify: bool) -> TextModel:
+    model, cleaning, about = load_ngram(path, verify)
+    assert isinstance(model.tokenizer, Tokenizer)
+    return TextModel(model, model.tokenizer, Cleaner(cleaning), about)
+
+
+def _from_arpa(path: Path, lenient: bool) -> TextModel:
+    table, tokens = read_arpa(path, lenient=lenient)
+    kind = "whitespace"
+    tokenizer = Tokenizer(kind, Vocabulary.from_tokens(tokens))
+    about: dict[str, Any] = {"source": "ARPA", "orders": [{"kept": n, "total": n} for n in table.sizes]}
+    return TextModel(NgramModel(table, tokenizer), tokenizer, Cleaner(), about)

@@ -1,0 +1,82 @@
+"""What every engine promises: a language model over token ids.
+
+>>> state = model.start()                      # doctest: +SKIP
+>>> state = model.advance(state, [[17, 4]])    # doctest: +SKIP
+>>> model.logprobs(state).shape                # doctest: +SKIP
+(1, 8192)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[np.floating[Any]]
+    IntArray = NDArray[np.integer[Any]]
+
+UNK, BOS, EOS = 0, 1, 2
+"""Ids of ``<unk>``, ``<s>`` and ``</s>``: fixed for every engine, never strings of a corpus."""
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. Ids 0, 1 and 2 are ``<unk>``, ``<s>`` and ``</s>``."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def encode(self, text: str) -> IntArray:
+        """Ids of one sentence, shape (T,), int32, without ``<s>`` and ``</s>``."""
+        ...
+
+    def decode(self, ids: IntArray) -> str:
+        """The text of ids; specials give nothing, ``<unk>`` gives its sign."""
+        ...
+
+    def token(self, index: int) -> str:
+        """The text of one id, as a person would be shown it (``</s>`` for 2)."""
+        ...
+
+
+@runtime_checkable
+class State(Protocol):
+    """What a model has read so far, one row a sequence. Never changed in place."""
+
+    @property
+    def batch(self) -> int: ...
+
+    def select(self, rows: IntArray) -> State:
+        """The given rows in the given order: a fork, a reordering or both."""
+        ...
+
+    def rewind(self, count: int) -> State:
+        """The state before the last ``count`` tokens of every row. Raises OptionError beyond the start."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """A distribution over the next token given all before it."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def start(self, batch: int = 1) -> State:
+        """The state before the first token, ``<s>`` seen."""
+        ...
+
+    def advance(self, state: Any, ids: IntArray) -> State:
+        """Append ids (B, T) int32, T tokens to each row."""
+        ...
+
+    def logprobs(self, state: Any) -> FloatArray:
+        """(B, V) float32, natural log; each row's probabilities sum to 1."""
+        ...
+
+    def score(self, ids: IntArray) -> FloatArray:
+        """Natural log-probability (T,) float64 of every token of one sentence given all before it, ``<s>`` seen."""
+        ...

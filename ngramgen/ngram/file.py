@@ -1,0 +1,157 @@
+"""The .ngram file, version 1: a checked header and raw little-endian arrays that are mapped, not read.
+
+    offset 0   8 bytes   magic b"\\x89NGRAM\\r\\n"
+           8   4 bytes   version, uint32
+          12   4 bytes   length of the header, uint32
+          16   ...       the header: msgpack of a map with an exact schema
+           .   ...       zero bytes up to a multiple of 64, then the sections, each 64-byte aligned, tiling the file
+
+The header lists each section's dtype, shape, offset, length and CRC-32. Opening reads the header alone and checks that
+all sizes fit the file before a view is made, so it takes the same time for a file of any size; `verify` reads all and
+checks the sums. Nothing is unpickled, and the same arrays give the same bytes.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.atomic import replacing
+from ngramgen.errors import ModelFormatError, ModelNotFoundError
+
+Arrays = dict[str, NDArray[Any]]
+
+MAGIC = b"\x89NGRAM\r\n"
+VERSION = 1
+_PREFIX = struct.Struct("<8sII")
+_ALIGN = 64
+_HEADER_LIMIT = 1 << 20
+_DTYPES = ("|u1", "|i1", "<i2", "<i4", "<u4", "<u8", "<f4")
+_CHUNK = 1 << 24
+
+
+def write(path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Arrays) -> None:
+    """Write a model file, or leave what was there: a temporary file in the same folder, synced and renamed.
+
+    ``meta`` holds plain values that msgpack knows. Raises OSError where the folder cannot be written.
+    """
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    sections = []
+    offset = 0  # within the body
+    for name, array in contiguous.items():
+        sections.append(
+            {
+                "name": name,
+                "dtype": array.dtype.newbyteorder("<").str,
+                "shape": list(array.shape),
+                "offset": offset,
+                "length": array.nbytes,
+                "crc32": zlib.crc32(_bytes_of(array)),
+            }
+        )
+        offset += array.nbytes + -array.nbytes % _ALIGN
+    header = msgpack.packb({"meta": dict(meta), "sections": sections}, use_bin_type=True)
+    if len(header) > _HEADER_LIMIT:
+        raise ModelFormatError(f"{path}: a header of {len(header)} bytes is over the limit of {_HEADER_LIMIT}")
+    with replacing(path) as file:
+        file.write(_PREFIX.pack(MAGIC, VERSION, len(header)))
+        file.write(header)
+        file.write(bytes(-(_PREFIX.size + len(header)) % _ALIGN))
+        for array in contiguous.values():
+            data = _bytes_of(array)
+            for begin in range(0, len(data), _CHUNK):
+                file.write(data[begin : begin + _CHUNK])
+            file.write(bytes(-len(data) % _ALIGN))
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return memoryview(little.reshape(-1).view(np.uint8).data) if little.size else memoryview(b"")
+
+
+def read(path: str | os.PathLike[str], verify: bool = False) -> tuple[dict[str, Any], Arrays]:
+    """The meta data and the mapped arrays of a model file.
+
+    Raises ModelNotFoundError where there is none, ModelFormatError where it is not a whole ngramgen file of version 1;
+    with ``verify`` also where a section's checksum is wrong.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < _PREFIX.size:
+                raise ModelFormatError(f"{path}: {size} bytes are too few for a model file")
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ModelNotFoundError(f"there is no model file {path}") from None
+    magic, version, length = _PREFIX.unpack_from(mapped, 0)
+    if magic != MAGIC:
+        raise ModelFormatError(f"{path}: this is not an ngramgen model file (byte 0 does not begin its signature)")
+    if version != VERSION:
+        raise ModelFormatError(f"{path}: version {version} of the format is not known; this ngramgen reads {VERSION}")
+    if length > _HEADER_LIMIT or _PREFIX.size + length > size:
+        raise ModelFormatError(f"{path}: the header (byte 12) claims {length} bytes, more than there can be")
+    header = _unpack(path, mapped[_PREFIX.size : _PREFIX.size + length])
+    body = _PREFIX.size + length
+    body += -body % _ALIGN
+    arrays: Arrays = {}
+    end = body
+    for section in header["sections"]:
+        name, array = _section(path, mapped, size, body, end, section)
+        if name in arrays:
+            raise ModelFormatError(f"{path}: the header names section {name!r} twice")
+        if verify and zlib.crc32(_bytes_of(array)) != section["crc32"]:
+            raise ModelFormatError(f"{path}: section {name!r} at byte {body + section['offset']} is damaged (checksum)")
+        arrays[name] = array
+        end += section["length"] + -section["length"] % _ALIGN
+    if end != size:
+        raise ModelFormatError(f"{path}: the sections end at byte {end}, but the file has {size}")
+    return header["meta"], arrays
+
+
+def _unpack(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
+    try:
+        header = msgpack.unpackb(data, strict_map_key=True, max_map_len=4096, max_array_len=1 << 16)
+    except Exception as error:  # msgpack raises many kinds, some of them built-ins
+        raise ModelFormatError(
+            f"{path}: the header at byte {_PREFIX.size} is damaged ({type(error).__name__})"
+        ) from None
+    keys = {"name": str, "dtype": str, "shape": list, "offset": int, "length": int, "crc32": int}
+    right = isinstance(header, dict) and set(header) == {"meta", "sections"}
+    right = right and isinstance(header["meta"], dict) and isinstance(header["sections"], list)
+    right = right and all(
+        isinstance(s, dict) and set(s) == set(keys) and all(type(s[k]) is kind for k, kind in keys.items())
+        for s in header["sections"]
+    )
+    if not right:
+        raise ModelFormatError(f"{path}: the header at byte {_PREFIX.size} does not have the form of version {VERSION}")
+    return header  # type: ignore[no-any-return]
+
+
+def _section(
+    path: str | os.PathLike[str], mapped: mmap.mmap, size: int, body: int, end: int, section: dict[str, Any]
+) -> tuple[str, NDArray[Any]]:
+    """One mapped array; its place and size are checked in Python's unbounded integers first."""
+    name, offset, length = section["name"], body + section["offset"], section["length"]
+    where = f"{path}: section {name!r} at byte {offset}"
+    if section["dtype"] not in _DTYPES:
+        raise ModelFormatError(f"{where} has the unknown type {section['dtype']!r}")
+    if offset != end or length < 0 or offset + length > size:
+        raise ModelFormatError(f"{where} does not lie in the file (it has {length} bytes, the file {size})")
+    dtype = np.dtype(section["dtype"])
+    count = 1
+    for extent in section["shape"]:
+        if type(extent) is not int or extent < 0:
+            raise ModelFormatError(f"{where} has the impossible shape {section['shape']}")
+        count *= extent
+    if len(section["shape"]) not in (1, 2) or count * dtype.itemsize != length:
+        raise ModelFormatError(f"{where} has {length} bytes, which its shape {section['shape']} does not fill")
+    array = np.frombuffer(mapped, dtype=dtype, count=count, offset=offset).reshape(section["shape"])
+    return name, array.astype(dtype.newbyteorder("="), copy=False)

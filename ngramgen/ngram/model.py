@@ -1,0 +1,281 @@
+"""The n-gram as a `LanguageModel`: states, whole next-word distributions, and the few words that stand out in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.errors import OptionError
+from ngramgen.model import BOS, EOS, UNK, Tokenizer
+from ngramgen.ngram.drawing import Base, BatchDrawer, ScalarDrawer
+from ngramgen.ngram.lookup import find, score_text
+from ngramgen.ngram.sequences import FEW, one_by_one, side_by_side, stream
+from ngramgen.ngram.table import NgramTable
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float64]
+MISSING = -1
+
+
+@dataclass(frozen=True, slots=True)
+class NgramState:
+    """The words read so far and, for each length from 1, the gram that they end in, or MISSING."""
+
+    model: NgramModel
+    words: NDArray[np.int32]  # (B, L), <s> first
+    contexts: Ids  # (B, order - 1)
+
+    @property
+    def batch(self) -> int:
+        return len(self.words)
+
+    def select(self, rows: NDArray[np.integer[Any]]) -> NgramState:
+        """The given rows in the given order."""
+        return NgramState(self.model, self.words[rows], self.contexts[rows])
+
+    def rewind(self, count: int) -> NgramState:
+        """The state before the last ``count`` tokens. Raises OptionError where there are fewer."""
+        length = self.words.shape[1]
+        if not 0 <= count < length:
+            raise OptionError(f"cannot rewind by {count} tokens: {length - 1} were read")
+        words = self.words[:, : length - count]
+        return NgramState(self.model, words, self.model.context_grams(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A next-word distribution without a V-long vector: p(w) is listed, or ``factor`` times p(w) of the base."""
+
+    scrambled: Ids  # (m,) ascending scrambled ids of the listed words
+    probabilities: Floats  # (m,)
+    factor: float
+    uniform: bool  # whether the base is uniform, not the unigrams
+
+
+@dataclass(frozen=True)
+class NgramModel:
+    """A table and the tokenizer whose ids it counts. Read-only; safe to share between threads."""
+
+    table: NgramTable
+    tokenizer: Tokenizer
+
+    @property
+    def vocab_size(self) -> int:
+        return self.table.vocab_size
+
+    @property
+    def order(self) -> int:
+        return self.table.order
+
+    def start(self, batch: int = 1) -> NgramState:
+        """The state before the first token, <s> seen."""
+        words = np.full((batch, 1), BOS, np.int32)
+        return NgramState(self, words, self.context_grams(words))
+
+    def advance(self, state: NgramState, ids: NDArray[np.integer[Any]]) -> NgramState:
+        """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
+        ids = np.asarray(ids, np.int32)
+        if ids.ndim != 2 or len(ids) != state.batch:
+            raise OptionError(f"ids of shape {ids.shape} do not fit a batch of {state.batch}; give (B, T)")
+        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
+            raise OptionError(f"ids must lie in [0, {self.vocab_size}), but {ids.min()} to {ids.max()} were given")
+        words = np.concatenate([state.words, ids], axis=1)
+        return NgramState(self, words, self.context_grams(words))
+
+    def context_grams(self, words: NDArray[np.int32]) -> Ids:
+        """For rows of words (B, L) and each length k below the order: the gram of the last k words, (B, order - 1)."""
+        table = self.table
+        window = words[:, max(0, words.shape[1] - max(1, table.order - 1)) :].astype(np.int64)
+        batch, length = window.shape
+        result = np.full((batch, max(1, table.order - 1)), MISSING)
+        result[:, 0] = window[:, -1]
+        scrambled = table.scramble.forward(window)
+        grams = window
+        for k, order in zip(range(2, min(table.order - 1, length) + 1), table.orders, strict=False):
+            lower = grams[:, :-1].ravel()
+            there = np.flatnonzero(lower >= 0)
+            queries = scrambled[:, k - 1 :].ravel()
+            hits, found, _ = find(order, table.word_bits, lower.take(there), queries.take(there))
+            grams = np.full(len(lower), MISSING)
+            grams[there.take(hits)] = found
+            grams = grams.reshape(batch, length - k + 1)
+            result[:, k - 1] = grams[:, -1]
+        return result
+
+    def pair(self, length: int, gram: int) -> tuple[float, float]:
+        """Gamma and scale of a context of that length."""
+        if length == 1:
+            gamma, scale = self.table.unigram_contexts[gram].tolist()
+            return gamma, scale
+        order = self.table.orders[length - 2]
+        code = int(order.packed[gram]) & ((1 << order.context_bits) - 1)
+        gamma, scale = order.contexts[code].tolist()
+        return gamma, scale
+
+    def distribution(self, contexts: Ids) -> Distribution:
+        """The next-word distribution after one row of contexts, (order - 1,)."""
+        table = self.table
+        words: Ids = np.zeros(0, np.int64)
+        probabilities: Floats = np.zeros(0)
+        factor, uniform = 1.0, False
+        for length, (gram, order) in enumerate(zip(contexts.tolist(), table.orders, strict=False), start=1):
+            if gram < 0:
+                break
+            gamma, scale = self.pair(length, gram)
+            begin, end = int(order.children[gram]), int(order.children[gram + 1])
+            if table.reading == "uniform" and scale > 0:
+                words, probabilities, factor, uniform = words[:0], probabilities[:0], 1.0, True
+            probabilities = probabilities * gamma
+            factor *= gamma
+            if begin == end:
+                continue
+            packed = order.packed[begin:end]
+            explicit = order.values.take(order.value_codes_of(packed)).astype(np.float64) * scale
+            found = order.words_of(packed)
+            if len(words) == 0:
+                words = found
+                if table.reading == "backoff":
+                    probabilities = explicit
+                else:
+                    probabilities = explicit + factor * (table.uniform if uniform else self._unigrams_of(words))
+                continue
+            place = words.searchsorted(found)
+            if table.reading == "backoff":
+                probabilities[place] = explicit
+            else:
+                probabilities[place] += explicit
+        return Distribution(words, probabilities, factor, uniform)
+
+    def _unigrams_of(self, scrambled: Ids) -> Floats:
+        return self.table.unigrams.take(self.table.scramble.inverse(scrambled)).astype(np.float64)
+
+    @cached_property
+    def _log_unigrams(self) -> NDArray[np.float32]:
+        with np.errstate(divide="ignore"):
+            return np.log(self.table.unigrams)
+
+    @cached_property
+    def _log_uniform(self) -> NDArray[np.float32]:
+        result = np.full(self.vocab_size, np.log(self.table.uniform), np.float32)
+        result[self.table.unigrams == 0] = -np.inf
+        return result
+
+    def logprobs(self, state: NgramState) -> NDArray[np.float32]:
+        """(B, V) float32, natural log; each row sums to 1 (but for a model that says it is not normalised)."""
+        result = np.empty((state.batch, self.vocab_size), np.float32)
+        for row, contexts in zip(result, state.contexts, strict=True):
+            distribution = self.distribution(contexts)
+            base = self._log_uniform if distribution.uniform else self._log_unigrams
+            with np.errstate(divide="ignore"):
+                np.add(base, np.float32(np.log(distribution.factor)), out=row)
+                row[self.table.scramble.inverse(distribution.scrambled)] = np.log(distribution.probabilities)
+        return result
+
+    def score(self, ids: NDArray[np.integer[Any]]) -> Floats:
+        """Natural log-probability (T,) float64 of every token of one sentence, <s> seen."""
+        words = np.concatenate([np.array([BOS], np.int64), np.asarray(ids, np.int64)])
+        with np.errstate(divide="ignore"):
+            return np.log(score_text(self.table, words).probabilities[1:])
+
+    def score_text(self, words: Ids) -> Floats:
+        """Natural log-probability (T,) of sentences one after the other, each ``<s> w1 ... wm </s>``; 0 at <s>."""
+        with np.errstate(divide="ignore"):
+            return np.log(score_text(self.table, words).probabilities)
+
+    @property
+    def draws_exactly(self) -> bool:
+        """Whether `sample_sequences` and `sample_stream` can draw: the table is a mixture of its orders."""
+        return self.table.reading == "interpolate"
+
+    @cached_property
+    def _base(self) -> Base:
+        return Base(self.table)
+
+    def sample_sequences(
+        self, prompts: Sequence[NDArray[np.integer[Any]]], max_new_tokens: int, child_seeds: NDArray[np.uint64]
+    ) -> Iterator[tuple[NDArray[np.integer[Any]], bool]]:
+        """For each prompt new tokens without </s>, and whether it came; <unk> and <s> are never drawn.
+
+        One uniform number a token, `ngramgen.randomness.uniforms` of the prompt's child seed and the token's place.
+        """
+        distinct = {np.asarray(prompt, np.int32).tobytes(): None for prompt in prompts}
+        rows = {key: row for row, key in enumerate(distinct)}
+        starts = np.concatenate([self._contexts_after(np.frombuffer(key, np.int32)) for key in rows]) if rows else None
+        if starts is None:
+            return iter(())
+        which = np.array([rows[np.asarray(prompt, np.int32).tobytes()] for prompt in prompts])
+        if len(prompts) <= FEW or not max_new_tokens:
+            lists = [_without_missing(row) for row in starts]
+            drawer = ScalarDrawer(self.table, self._base)
+            return one_by_one(drawer, [lists[row] for row in which.tolist()], child_seeds, max_new_tokens)
+        return side_by_side(BatchDrawer(self.table, self._base), starts, which, child_seeds, max_new_tokens)
+
+    def sample_stream(self, prompt: NDArray[np.integer[Any]], child_seed: np.uint64) -> Iterator[int]:
+        """The same tokens for one prompt, as they are drawn, up to and with </s>."""
+        start = _without_missing(self._contexts_after(prompt)[0])
+        return stream(ScalarDrawer(self.table, self._base), start, child_seed)
+
+    def _contexts_after(self, prompt: NDArray[np.integer[Any]]) -> Ids:
+        words = np.concatenate([np.array([BOS], np.int32), np.asarray(prompt, np.int32)])
+        return self.context_grams(words[None, :])
+
+    def score_continuation(self, prompt: NDArray[np.integer[Any]], ids: NDArray[np.integer[Any]], ended: bool) -> float:
+        """The natural log-probability of ids (and then </s>, if ``ended``) after a prompt."""
+        words = np.concatenate([np.asarray(prompt), np.asarray(ids), np.array([EOS] if ended else [], np.int64)])
+        return float(self.score(words)[len(prompt) :].sum())
+
+    def top(self, state: NgramState, k: int) -> tuple[Ids, Floats]:
+        """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
+
+        <unk> and <s> are left out; equal probabilities are ordered by id. No V-long vector is made where the words
+        that were seen in this context outdo all others.
+        """
+        distribution = self.distribution(state.contexts[0])
+        ids = self.table.scramble.inverse(distribution.scrambled)
+        probabilities = distribution.probabilities
+        keep = ids > BOS
+        ids, probabilities = ids[keep], probabilities[keep]
+        best = self._best(ids, probabilities, k)
+        ids, probabilities = ids[best], probabilities[best]
+        order = self._by_unigram
+        base = float(self.table.unigrams[order[0]]) if not distribution.uniform else self.table.uniform
+        if len(ids) < k or probabilities[-1] <= distribution.factor * base:
+            listed = self.table.scramble.inverse(distribution.scrambled)
+            others = order[: k + len(listed)]
+            if distribution.uniform:
+                others = np.sort(order)[: k + len(listed)]
+            others = others[~np.isin(others, listed)][:k]
+            rest = self.table.unigrams[others].astype(np.float64)
+            if distribution.uniform:
+                rest = np.full(len(others), self.table.uniform)
+            ids = np.concatenate([ids, others])
+            probabilities = np.concatenate([probabilities, rest * distribution.factor])
+            best = self._best(ids, probabilities, k)
+            ids, probabilities = ids[best], probabilities[best]
+        return ids, np.log(probabilities)
+
+    @staticmethod
+    def _best(ids: Ids, probabilities: Floats, k: int) -> Ids:
+        """Places of the k largest probabilities, largest first, lower ids before higher."""
+        if len(ids) > 4 * k:
+            border = np.partition(probabilities, len(ids) - k)[len(ids) - k]
+            some = np.flatnonzero(probabilities >= border)
+        else:
+            some = np.arange(len(ids))
+        return some[np.lexsort((ids[some], -probabilities[some]))][:k]
+
+    @cached_property
+    def _by_unigram(self) -> Ids:
+        """Words by falling unigram probability, without <unk> and <s>."""
+        order = np.argsort(-self.table.unigrams, kind="stable")
+        kept: Ids = order[(order != UNK) & (order != BOS) & (self.table.unigrams[order] > 0)]
+        return kept
+
+
+def _without_missing(row: Ids) -> list[int]:
+    return [gram for gram in row.tolist() if gram >= 0]

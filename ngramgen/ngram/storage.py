@@ -1,0 +1,159 @@
+"""An n-gram model as the sections of a .ngram file, and back."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from ngramgen.errors import ModelFormatError, TokenizerError
+from ngramgen.ngram import file
+from ngramgen.ngram.file import Arrays
+from ngramgen.ngram.model import NgramModel
+from ngramgen.ngram.table import GramOrder, NgramTable
+from ngramgen.text.tokenizers import Tokenizer
+from ngramgen.text.vocabulary import HashIndex, Vocabulary
+
+_PARTS = ("packed", "children", "shifts", "values", "contexts")
+_META = {
+    "kind": str,
+    "order": int,
+    "tokenizer": str,
+    "cleaning": list,
+    "reading": str,
+    "normalised": bool,
+    "word_bits": int,
+    "value_bits": list,
+    "context_bits": list,
+    "about": dict,
+}
+
+
+def save_ngram(
+    path: str | os.PathLike[str], model: NgramModel, cleaning: tuple[str, ...], about: dict[str, Any]
+) -> None:
+    """Write a model with the cleaning of its text and what is to be told of its making. Raises OSError."""
+    table, tokenizer = model.table, model.tokenizer
+    if not isinstance(tokenizer, Tokenizer):
+        raise TokenizerError(
+            f"{path}: a tokenizer of type {type(tokenizer).__name__} cannot be written to a .ngram file"
+        )
+    meta = {
+        "kind": "ngram",
+        "order": table.order,
+        "tokenizer": tokenizer.kind,
+        "cleaning": list(cleaning),
+        "reading": table.reading,
+        "normalised": table.normalised,
+        "word_bits": table.word_bits,
+        "value_bits": [order.value_bits for order in table.orders],
+        "context_bits": [order.context_bits for order in table.orders],
+        "about": about,
+    }
+    vocabulary = tokenizer.vocabulary
+    arrays: Arrays = {
+        "vocabulary.data": vocabulary.data,
+        "vocabulary.offsets": vocabulary.offsets.astype(np.uint32 if vocabulary.data.size < 1 << 32 else np.uint64),
+        "vocabulary.keys": vocabulary.index.keys,
+        "vocabulary.slots": vocabulary.index.slots,
+        "unigrams": table.unigrams,
+        "unigram_contexts": table.unigram_contexts,
+    }
+    for k, order in enumerate(table.orders, start=2):
+        arrays |= {f"{part}.{k}": getattr(order, part) for part in _PARTS}
+    file.write(path, meta, arrays)
+
+
+def load_ngram(
+    path: str | os.PathLike[str], verify: bool = False
+) -> tuple[NgramModel, tuple[str, ...], dict[str, Any]]:
+    """A mapped model, its cleaning, and what was told of its making.
+
+    Raises ModelNotFoundError, and ModelFormatError for a damaged file; with ``verify`` all its bytes are checked.
+    """
+    meta, arrays = file.read(path, verify)
+    wrong = next((key for key, kind in _META.items() if type(meta.get(key)) is not kind), None)
+    if wrong is not None or set(meta) != set(_META) or meta["kind"] != "ngram":
+        raise ModelFormatError(f"{path}: the header's {wrong or 'keys'} are not those of an n-gram model of version 1")
+    orders = meta["order"] - 1
+    expected = {"vocabulary.data", "vocabulary.offsets", "vocabulary.keys", "vocabulary.slots"}
+    expected |= {"unigrams", "unigram_contexts"} | {f"{part}.{k}" for part in _PARTS for k in range(2, orders + 2)}
+    if set(arrays) != expected:
+        raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
+    check = _Checker(path)
+    vocabulary = _vocabulary(arrays, check)
+    table = _table(meta, arrays, check)
+    check(
+        "unigrams",
+        len(vocabulary) == table.vocab_size,
+        f"has {table.vocab_size} words, the vocabulary {len(vocabulary)}",
+    )
+    model = NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary))
+    return model, tuple(map(str, meta["cleaning"])), meta["about"]
+
+
+class _Checker:
+    """Turns a condition that does not hold into the one error that names file and section."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = path
+
+    def __call__(self, section: str, holds: bool, problem: str) -> None:
+        if not holds:
+            raise ModelFormatError(f"{self.path}: section {section!r} {problem}; the file is damaged")
+
+
+def _vocabulary(arrays: Arrays, check: _Checker) -> Vocabulary:
+    data, offsets = arrays["vocabulary.data"], arrays["vocabulary.offsets"]
+    keys, slots = arrays["vocabulary.keys"], arrays["vocabulary.slots"]
+    check("vocabulary.data", data.dtype == np.uint8 and data.ndim == 1, "is not a row of bytes")
+    check("vocabulary.offsets", offsets.dtype in (np.uint32, np.uint64) and offsets.ndim == 1, "has the wrong type")
+    check("vocabulary.offsets", len(offsets) >= 4 and int(offsets[-1]) <= data.size, "leads out of the tokens")
+    check(
+        "vocabulary.keys", keys.dtype == np.uint64 and keys.shape == (len(offsets) - 4,), "has the wrong size or type"
+    )
+    size = slots.size
+    right = slots.dtype == np.uint32 and slots.ndim == 1 and size > len(keys) and size & (size - 1) == 0
+    check("vocabulary.slots", right, "has the wrong size or type")
+    return Vocabulary(data, offsets, HashIndex(slots, keys))
+
+
+def _table(meta: dict[str, Any], arrays: Arrays, check: _Checker) -> NgramTable:
+    unigrams, pairs = arrays["unigrams"], arrays["unigram_contexts"]
+    check("unigrams", unigrams.dtype == np.float32 and unigrams.ndim == 1 and len(unigrams) >= 3, "has the wrong type")
+    check(
+        "unigram_contexts",
+        pairs.dtype == np.float32 and pairs.shape == (len(unigrams), 2),
+        "has the wrong size or type",
+    )
+    check("unigrams", meta["reading"] in ("interpolate", "uniform", "backoff"), f"is read as {meta['reading']!r}")
+    word_bits = meta["word_bits"]
+    check("unigrams", 1 <= word_bits <= 31 and len(unigrams) <= 1 << word_bits, f"does not fit {word_bits} bits a word")
+    bits = meta["value_bits"], meta["context_bits"]
+    count = meta["order"] - 1
+    right = all(len(some) == count and all(type(b) is int and 0 <= b <= 64 for b in some) for some in bits)
+    check("unigrams", right, "comes with a list of bits of the wrong form")
+    orders: list[GramOrder] = []
+    lower = len(unigrams)
+    for k, value_bits, context_bits in zip(range(2, count + 2), *bits, strict=True):
+        parts = {part: arrays[f"{part}.{k}"] for part in _PARTS}
+        order = GramOrder(**parts, value_bits=value_bits, context_bits=context_bits)
+        _check_order(order, k, lower, word_bits, check)
+        orders.append(order)
+        lower = order.size
+    return NgramTable(unigrams, pairs, tuple(orders), word_bits, meta["reading"], meta["normalised"])
+
+
+def _check_order(order: GramOrder, k: int, lower: int, word_bits: int, check: _Checker) -> None:
+    packed, children, shifts = order.packed, order.children, order.shifts
+    wide = word_bits + order.value_bits + order.context_bits
+    right = packed.dtype in (np.uint32, np.uint64) and packed.ndim == 1 and wide <= 8 * packed.itemsize
+    check(f"packed.{k}", right, "has the wrong type")
+    right = children.dtype in (np.uint32, np.uint64) and children.shape == (lower + 1,)
+    check(f"children.{k}", right, "has the wrong size or type")
+    check(f"children.{k}", int(children[0]) == 0 and int(children[-1]) == order.size, "does not span the grams")
+    check(f"shifts.{k}", shifts.dtype.kind == "i" and shifts.shape == (order.size + 1,), "has the wrong size or type")
+    check(f"values.{k}", order.values.dtype == np.float32 and order.values.ndim == 1, "has the wrong type")
+    pairs = order.contexts
+    check(f"contexts.{k}", pairs.dtype == np.float32 and pairs.ndim == 2 and pairs.shape[1] == 2, "has the wrong type")

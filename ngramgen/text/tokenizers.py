@@ -1,0 +1,161 @@
+"""Tokenizers: how text becomes ids and ids become text again.
+
+>>> tokenizer = Tokenizer("word", Vocabulary.from_tokens([b"a", b" rose", b" is"]))
+>>> tokenizer.encode("a rose is red").tolist()
+[3, 4, 5, 0]
+>>> tokenizer.decode(np.array([3, 4]))
+'a rose'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.errors import MissingDependencyError, TokenizerError
+from ngramgen.model import BOS, EOS, UNK
+from ngramgen.text.splitting import Spans, split_bytes, split_characters, split_strings, split_whitespace, split_words
+from ngramgen.text.vocabulary import SPECIALS, Vocabulary
+
+Splitter = Callable[[bytes], Spans]
+
+KINDS = ("word", "whitespace", "char", "byte", "nltk:NAME")
+UNKNOWN_SIGN = "\N{REPLACEMENT CHARACTER}"
+
+_SPLITTERS: dict[str, Splitter] = {
+    "word": split_words,
+    "whitespace": split_whitespace,
+    "char": split_characters,
+    "byte": split_bytes,
+}
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A way of splitting and a vocabulary. ``kind`` is one of `KINDS`. Raises TokenizerError for another."""
+
+    kind: str
+    vocabulary: Vocabulary
+
+    @cached_property
+    def split(self) -> Splitter:
+        """The splitter of blocks of whole lines."""
+        return splitter(self.kind)
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def joins_with_space(self) -> bool:
+        """Whether `decode` puts a space between tokens: the tokenizer has taken it away."""
+        return self.kind == "whitespace" or self.kind.startswith("nltk:")
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Ids of one sentence, (T,) int32, without <s> and </s>; a newline counts as a space."""
+        return self.encode_block(_line(text))[0].astype(np.int32)
+
+    def encode_block(self, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ids of the tokens of a block of whole lines, (T,), and before which token each line ends, (L,)."""
+        spans = self.split(block)
+        return self.vocabulary.find(spans), spans.line_ends
+
+    def decode(self, ids: NDArray[np.integer[Any]]) -> str:
+        """The text of ids; <s> and </s> give nothing, <unk> gives U+FFFD, as do bytes that are not UTF-8."""
+        ids = np.asarray(ids)
+        separator = b" " if self.joins_with_space else b""
+        shown = ids[(ids != BOS) & (ids != EOS)]
+        return separator.join(map(self._texts.__getitem__, shown.tolist())).decode("utf-8", "replace")
+
+    def token(self, index: int) -> str:
+        """The text of one id as it is shown to a person: specials by their names."""
+        if index < len(SPECIALS):
+            return SPECIALS[index]
+        return self.vocabulary.token(index).decode("utf-8", "replace")
+
+    @cached_property
+    def _texts(self) -> dict[int, bytes]:
+        return _TokenTexts(self.vocabulary)
+
+
+class _TokenTexts(dict[int, bytes]):
+    """The bytes of the tokens met so far; <unk> has a sign of its own."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self[UNK] = UNKNOWN_SIGN.encode()
+
+    def __missing__(self, index: int) -> bytes:
+        self[index] = found = self._vocabulary.token(index)
+        return found
+
+
+def _line(text: str) -> bytes:
+    return text.replace("\n", " ").encode("utf-8", "replace") + b"\n"
+
+
+def splitter(kind: str) -> Splitter:
+    """The function that splits blocks for a kind of tokenizer. Raises TokenizerError, MissingDependencyError."""
+    if kind in _SPLITTERS:
+        return _SPLITTERS[kind]
+    if kind.startswith("nltk:"):
+        return _nltk_splitter(kind.removeprefix("nltk:"))
+    raise TokenizerError(f"there is no tokenizer {kind!r}; the kinds are {', '.join(KINDS)}")
+
+
+def fixed_vocabulary(kind: str) -> Vocabulary | None:
+    """The vocabulary of a tokenizer that does not learn it from the corpus: the 256 bytes."""
+    return Vocabulary.from_tokens([bytes([b]) for b in range(256)]) if kind == "byte" else None
+
+
+def _nltk_splitter(name: str) -> Splitter:
+    """Any class or function of ``nltk.tokenize`` that needs no further argument."""
+    try:
+        import nltk.tokenize
+    except ImportError:
+        raise MissingDependencyError(
+            f"the tokenizer nltk:{name} needs nltk; install it with pip install 'ngramgen[nltk]'"
+        ) from None
+    found = getattr(nltk.tokenize, name, None)
+    try:
+        tokenize = found().tokenize if isinstance(found, type) else found
+        if not callable(tokenize):
+            raise TypeError
+    except TypeError:
+        raise TokenizerError(
+            f"nltk.tokenize has no tokenizer {name!r} that works without arguments; "
+            "try nltk:TreebankWordTokenizer or nltk:TweetTokenizer"
+        ) from None
+
+    def split(block: bytes) -> Spans:
+        lines = block.decode().split("\n")[:-1]
+        try:
+            return split_strings([list(tokenize(line)) for line in lines])
+        except LookupError:
+            raise MissingDependencyError(
+                f"nltk:{name} needs data that is not there; get it with python -m nltk.downloader punkt_tab"
+            ) from None
+
+    return split
+
+
+def with_borders(ids: NDArray[np.int64], line_ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sentences with <s> before and </s> behind each, one after the other, (T + 2 L,) int64."""
+    lines = len(line_ends)
+    result = np.empty(len(ids) + 2 * lines, np.int64)
+    ends = line_ends + 2 * np.arange(1, lines + 1) - 1
+    inner = np.ones(len(result), bool)
+    begins = np.empty(lines, np.int64)
+    begins[:1] = 0
+    begins[1:] = ends[:-1] + 1
+    inner[begins] = False
+    inner[ends] = False
+    result[inner] = ids
+    result[begins] = BOS
+    result[ends] = EOS
+    return result

@@ -1,0 +1,226 @@
+"""`TextModel`, what a user holds: text in, text out, over any language model.
+
+>>> import ngramgen
+>>> model = ngramgen.train(["a rose is a rose"], order=2, tokenizer="whitespace")
+>>> model.next("a", k=1)[0].token
+'rose'
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.atomic import replacing
+from ngramgen.errors import OptionError
+from ngramgen.evaluation.perplexity import LineScores, Perplexity, PerplexityCounter, score_block, score_lines
+from ngramgen.ngram.arpa_writer import write_arpa
+from ngramgen.ngram.model import NgramModel
+from ngramgen.ngram.storage import save_ngram
+from ngramgen.sampling import SamplingOptions, generate, stream_text
+from ngramgen.text.cleaning import Cleaner
+from ngramgen.text.corpus import read_blocks
+from ngramgen.text.tokenizers import Tokenizer
+
+Texts = str | os.PathLike[str] | BinaryIO | Iterable[str] | Iterable[os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generated text: the prompt and its continuation."""
+
+    prompt: str
+    text: str
+    generated_text: str
+    ids: NDArray[np.int32]
+    logprob: float | None  # natural, of the new tokens, unfiltered
+    finish_reason: str  # "eos", "stop" or "length"
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A candidate for the next token; ``logprob`` is natural."""
+
+    token: str
+    logprob: float
+    prob: float
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A language model with the cleaning of its training, as text sees it."""
+
+    model: Any  # a LanguageModel; Any lets mypy see an engine's faster ways
+    tokenizer: Tokenizer
+    cleaner: Cleaner = field(default_factory=Cleaner)
+    about: dict[str, Any] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+
+    def generate(
+        self, prompt: str = "", *, n: int | None = None, seed: int | None = None, **options: Any
+    ) -> str | list[str]:
+        """The prompt with a continuation, or a list of ``n`` of them.
+
+        ``options`` are those of `SamplingOptions`. The same seed gives the same text. Raises OptionError.
+        """
+        made = self.generate_all(prompt, n=1 if n is None else n, seed=seed, with_logprob=False, **options)
+        texts = [generation.text for generation in made]
+        return texts[0] if n is None else texts
+
+    def generate_all(
+        self,
+        prompts: str | Sequence[str] = "",
+        *,
+        n: int = 1,
+        seed: int | None = None,
+        with_logprob: bool = True,
+        batch_size: int = 64,
+        **options: Any,
+    ) -> Iterator[Generation]:
+        """``n`` continuations of each prompt, in order, with all that is known of them. Raises OptionError."""
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise OptionError(f"n must be an integer of 1 or more, not {n!r}")
+        listed = [prompts] if isinstance(prompts, str) else list(prompts)
+        chosen = _sampling_options(options)
+        repeated = [ids for prompt in listed for ids in [self._encode_prompt(prompt)] * n]
+        made = generate(self.model, repeated, chosen, seed=seed, batch_size=batch_size, with_logprob=with_logprob)
+        return (
+            self._generation(prompt, result)
+            for prompt, result in zip((p for p in listed for _ in range(n)), made)  # noqa: B905
+        )
+
+    def _generation(self, prompt: str, result: Any) -> Generation:
+        continuation = self.tokenizer.decode(result.ids)
+        if result.text_end is not None:
+            continuation = continuation[: result.text_end]
+        text = self._joined(prompt, continuation)
+        generated = text[len(prompt) :] if text.startswith(prompt) else continuation
+        return Generation(prompt, text, generated, result.ids, result.logprob, result.finish_reason)
+
+    def _encode_prompt(self, prompt: str) -> NDArray[np.int32]:
+        """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen."""
+        line = self.cleaner.text(prompt).rpartition("\n")[2]
+        if not self.tokenizer.joins_with_space and self.tokenizer.kind == "word":
+            line = line.rstrip(" ")  # the space belongs to the word that is to come
+        return self.tokenizer.encode(line)
+
+    def _joined(self, prompt: str, continuation: str) -> str:
+        if not continuation or not prompt:
+            return prompt + continuation
+        if self.tokenizer.joins_with_space:
+            return prompt + ("" if prompt[-1].isspace() else " ") + continuation
+        if self.tokenizer.kind == "word" and prompt[-1] == " ":
+            return prompt + continuation.removeprefix(" ")
+        return prompt + continuation
+
+    def stream(self, prompt: str = "", *, seed: int | None = None, **options: Any) -> Iterator[str]:
+        """The continuation in pieces, as it is made: joined to the prompt they are what `generate` gives."""
+        pieces = stream_text(self.model, self._encode_prompt(prompt), _sampling_options(options), seed=seed)
+        return self._streamed(prompt, pieces)
+
+    def _streamed(self, prompt: str, pieces: Iterator[str]) -> Iterator[str]:
+        for piece in pieces:
+            if piece:
+                yield self._joined(prompt, piece)[len(prompt) :]
+                break
+        yield from pieces
+
+    def next(self, context: str = "", k: int = 10) -> list[NextToken]:
+        """The ``k`` most likely next tokens, best first; ``</s>`` is the end of the sentence. Raises OptionError."""
+        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+            raise OptionError(f"k must be an integer of 1 or more, not {k!r}")
+        ids = self._encode_prompt(context)
+        state = self.model.start()
+        state = self.model.advance(state, ids[None, :]) if len(ids) else state
+        found, logprobs = self.model.top(state, k)
+        return [
+            NextToken(self.tokenizer.token(i), logprob, math.exp(logprob))
+            for i, logprob in zip(found.tolist(), logprobs.tolist(), strict=True)
+        ]
+
+    def score(self, text: str, *, base: float = math.e) -> float:
+        """The log-probability of a sentence, ``<s>`` before and ``</s>`` behind it; natural, or to another ``base``."""
+        line = self.cleaner.text(text).replace("\n", " ")
+        scores = score_block(self.model, line.encode("utf-8", "replace") + b"\n")
+        return float(scores.log10[0]) * math.log(10) / math.log(base)
+
+    def score_lines(self, blocks: Iterable[bytes]) -> Iterator[LineScores]:
+        """The scores of every line of blocks of whole lines (`ngramgen.text.corpus.read_blocks`)."""
+        return score_lines(self.model, map(self.cleaner.lines_block, blocks))
+
+    def perplexity(self, texts: Texts, *, errors: str = "strict") -> Perplexity:
+        """Perplexity of a file (a path), of several (paths), or of sentences (strings)."""
+        counter = PerplexityCounter(self.model)
+        for block in read_blocks(sources_of(texts), errors=errors):  # type: ignore[arg-type]
+            counter.add(self.cleaner.lines_block(block), len(block))
+        return counter.result()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``. Raises OSError."""
+        if str(path).endswith((".arpa", ".arpa.gz")):
+            self.save_arpa(path)
+        else:
+            save_ngram(path, self._ngram(path), self.cleaner.steps, self.about)
+
+    def save_arpa(self, path: str | os.PathLike[str]) -> None:
+        """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError."""
+        model = self._ngram(path)
+        with replacing(path) as file:
+            if str(path).endswith(".gz"):
+                # no name and no time in the head: the same model gives the same bytes
+                with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
+                    write_arpa(cast(BinaryIO, packed), model.table, self.tokenizer.vocabulary)
+            else:
+                write_arpa(file, model.table, self.tokenizer.vocabulary)
+
+    def _ngram(self, path: str | os.PathLike[str]) -> NgramModel:
+        if not isinstance(self.model, NgramModel):
+            raise OptionError(f"only an n-gram model can be written to {path}")
+        return self.model
+
+    def description(self) -> dict[str, Any]:
+        """What the model is and how it was made, as plain values."""
+        table = self._ngram("a description").table
+        return {
+            "kind": "ngram",
+            "order": table.order,
+            "ngrams": list(table.sizes),
+            "vocab_size": table.vocab_size,
+            "tokenizer": self.tokenizer.kind,
+            "cleaning": list(self.cleaner.steps),
+            "normalised": table.normalised,
+            **self.about,
+        }
+
+
+def sources_of(texts: Texts) -> list[Any]:
+    """What `read_blocks` reads: a string is a path, other strings in a list or iterator are sentences.
+
+    Raises OptionError for a list of strings that are all names of files.
+    """
+    if isinstance(texts, str | os.PathLike) or hasattr(texts, "read"):
+        return [texts]
+    listed = texts if isinstance(texts, Iterator) else list(texts)
+    if isinstance(listed, list):
+        if listed and all(isinstance(t, os.PathLike) or t == "-" or hasattr(t, "read") for t in listed):
+            return listed
+        if listed and all(isinstance(t, str) and "\n" not in t and len(t) < 256 and Path(t).is_file() for t in listed):
+            raise OptionError(f"{listed[0]!r} is the name of a file; give pathlib.Path objects to read several files")
+    return [listed]
+
+
+def _sampling_options(options: dict[str, Any]) -> SamplingOptions:
+    try:
+        return SamplingOptions(**options)
+    except TypeError:
+        names = ", ".join(SamplingOptions.__dataclass_fields__)
+        wrong = next(name for name in options if name not in SamplingOptions.__dataclass_fields__)
+        raise OptionError(f"there is no sampling option {wrong!r}; the options are {names}") from None

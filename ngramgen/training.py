@@ -1,0 +1,228 @@
+"""From a corpus to a model: reading, cleaning, splitting, counting, smoothing.
+
+>>> model = train(["a rose is a rose"], order=2, tokenizer="whitespace")
+>>> model.score("a rose") < 0
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen import __version__
+from ngramgen.errors import CorpusError, OptionError, TrainingError
+from ngramgen.model import EOS
+from ngramgen.ngram.counting import count
+from ngramgen.ngram.estimation import Estimate, OrderReport, estimate, prune_thresholds
+from ngramgen.ngram.model import NgramModel
+from ngramgen.ngram.smoothing import Smoothing, smoothing_from_name
+from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
+from ngramgen.text.corpus import read_blocks
+from ngramgen.text.sentences import split_sentences
+from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, splitter, with_borders
+from ngramgen.text.vocabulary import SPECIALS, Vocabulary, VocabularyBuilder
+from ngramgen.textmodel import TextModel, Texts, sources_of
+
+MAX_ORDER = 16
+_FIRST = len(SPECIALS)
+_LIMIT = (1 << 31) - 1
+
+
+def train(
+    corpus: Texts,
+    *,
+    order: int = 5,
+    smoothing: str = "modified-kneser-ney",
+    tokenizer: str = "word",
+    prune: Sequence[int] = (),
+    vocab_size: int | None = None,
+    vocab_min_count: int | None = None,
+    vocab_file: str | Path | None = None,
+    cleaning: Iterable[str] | None = None,
+    sentences: str = "line",
+    field: str | None = None,
+    errors: str = "strict",
+    interpolate_unigrams: bool = True,
+    discount_fallback: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> TextModel:
+    """Train an n-gram model.
+
+    ``corpus`` is a path, a list of `pathlib.Path`, a binary file, or a list or iterator of sentences (strings).
+    ``prune`` gives for each order the count up to which its grams are dropped, ``vocab_size``, ``vocab_min_count`` and
+    ``vocab_file`` (tokens between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
+    ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
+    ``progress`` is told how many raw bytes were read since its last call.
+    Raises OptionError, CorpusError, TokenizerError, and TrainingError where nothing can be estimated.
+    """
+    method = smoothing_from_name(smoothing)
+    if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
+        raise OptionError(f"order must be an integer from 1 to {MAX_ORDER}, not {order!r}")
+    thresholds = prune_thresholds(prune, order)
+    limit = _Limit(vocab_size, vocab_min_count, thresholds[0], vocab_file)
+    split = splitter(tokenizer)
+    cleaner = Cleaner(default_cleaning(tokenizer) if cleaning is None else cleaning)
+    method_name, _, language = sentences.partition(":")
+    method_blocks = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
+    blocks = cleaner.blocks(split_sentences(method_blocks, method_name, language or "english"))
+    words, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
+    lines = int(np.count_nonzero(words == EOS))
+    tokens = len(words) - 2 * lines
+    counts = count(words, len(vocabulary), order)
+    del words
+    result = estimate(counts, kept, method, thresholds, interpolate_unigrams)
+    if not discount_fallback:
+        _refuse_fallback(result.reports)
+    about = _about(result, method, thresholds, interpolate_unigrams)
+    about["corpus"] = {"bytes": method_blocks.size, "lines": lines, "tokens": tokens}
+    about["sentences"] = sentences
+    made = Tokenizer(tokenizer, vocabulary.first(kept))
+    return TextModel(NgramModel(result.table, made), made, cleaner, about, _notices(result, method))
+
+
+def default_cleaning(tokenizer: str) -> tuple[str, ...]:
+    """The steps for raw text; none for text that is tokenised already or meant byte for byte.
+
+    >>> default_cleaning("word")
+    ('nfc', 'control', 'whitespace')
+    """
+    return DEFAULT_STEPS if tokenizer in ("word", "char") else ()
+
+
+class _Counted:
+    """Blocks that are passed on, and how many bytes they had."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self.blocks, self.size = blocks, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self.blocks:
+            self.size += len(block)
+            yield block
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """Which words stay in the vocabulary. Raises OptionError for limits out of range."""
+
+    size: int | None
+    min_count: int | None
+    threshold: int
+    file: str | Path | None
+
+    def __post_init__(self) -> None:
+        for name, value in (("vocab_size", self.size), ("vocab_min_count", self.min_count)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise OptionError(f"{name} must be an integer of 1 or more, not {value!r}")
+
+    @property
+    def is_off(self) -> bool:
+        return self.size is None and self.min_count is None and self.threshold == 0 and self.file is None
+
+    def keep(self, counts: NDArray[np.int64], tokens: list[bytes]) -> NDArray[np.bool_]:
+        """Which of these tokens stay, given how often each occurs."""
+        keep = counts >= max(self.min_count or 1, self.threshold + 1)
+        if self.file is not None:
+            try:
+                allowed = set(Path(self.file).read_bytes().split())
+            except OSError as error:
+                raise CorpusError(f"the vocabulary file {self.file} cannot be read: {error.strerror}") from None
+            keep &= np.fromiter((token in allowed for token in tokens), bool, len(tokens))
+        if self.size is not None and np.count_nonzero(keep) > self.size:
+            ranked = np.lexsort((np.arange(len(counts)), -np.where(keep, counts, -1)))
+            keep[ranked[self.size :]] = False
+        return keep
+
+
+def _indexed(
+    blocks: Iterable[bytes], kind: str, split: Callable[[bytes], Any], limit: _Limit
+) -> tuple[NDArray[np.int32], Vocabulary, int]:
+    """The corpus as ids with <s> and </s>, the vocabulary, and how many of its words (the first) are kept."""
+    fixed = fixed_vocabulary(kind)
+    if fixed is not None:
+        if not limit.is_off:
+            raise OptionError(
+                f"the vocabulary of the tokenizer {kind} is fixed; leave out its limits and prune order 1 by 0"
+            )
+        chunks = [with_borders(fixed.find(s), s.line_ends).astype(np.int32) for s in map(split, blocks)]
+        return _concatenated(chunks), fixed, len(fixed)
+    builder = VocabularyBuilder()
+    chunks = []
+    for block in blocks:
+        spans = split(block)
+        ids = builder.add(spans)
+        ids += _FIRST
+        chunks.append(with_borders(ids, spans.line_ends).astype(np.int32))
+    words = _concatenated(chunks)
+    counts = np.bincount(words, minlength=_FIRST + len(builder.tokens))[_FIRST:]
+    keep = limit.keep(counts, builder.tokens)
+    # frequent words get low ids: their entries share cache lines, and those that are dropped come last
+    ranked = np.lexsort((-counts, ~keep))
+    new_ids = np.empty(len(counts) + _FIRST, np.int32)
+    new_ids[:_FIRST] = np.arange(_FIRST)
+    new_ids[ranked + _FIRST] = np.arange(len(counts)) + _FIRST
+    for begin in range(0, len(words), 1 << 18):
+        words[begin : begin + (1 << 18)] = new_ids.take(words[begin : begin + (1 << 18)])
+    vocabulary = Vocabulary.from_tokens([builder.tokens[i] for i in ranked.tolist()])
+    return words, vocabulary, _FIRST + int(np.count_nonzero(keep))
+
+
+def _concatenated(chunks: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    total = sum(map(len, chunks))
+    if total > _LIMIT:
+        raise TrainingError(
+            f"the corpus has {total} tokens, more than the {_LIMIT} that can be counted; train on a part"
+        )
+    if not total:
+        raise TrainingError("the corpus is empty: there is not one line to learn from")
+    words = np.empty(total, np.int32)
+    begin = 0
+    for i, chunk in enumerate(chunks):
+        words[begin : begin + len(chunk)] = chunk
+        begin += len(chunk)
+        chunks[i] = chunk[:0]  # its memory is not needed twice
+    return words
+
+
+def _refuse_fallback(reports: Sequence[OrderReport]) -> None:
+    for k, report in enumerate(reports, start=1):
+        if report.discount.fallback:
+            raise TrainingError(
+                f"the discounts of the {k}-grams cannot be estimated from their counts (small or artificial text?); "
+                "allow the discount fallback, or use another smoothing"
+            )
+
+
+def _notices(result: Estimate, method: Smoothing) -> list[str]:
+    notices = []
+    orders = [str(k) for k, report in enumerate(result.reports, start=1) if report.discount.fallback]
+    if orders:
+        amounts = ", ".join(
+            f"{a:g}" for a in dict.fromkeys(next(r.discount.amounts for r in result.reports if r.discount.fallback))
+        )
+        notices.append(
+            f"the discounts of order {', '.join(orders)} cannot be estimated from so little or so regular text; "
+            f"{amounts} stand in for them"
+        )
+    if not result.table.normalised:
+        notices.append(f"{method.name} gives scores, not probabilities: they do not sum to 1")
+    return notices
+
+
+def _about(result: Estimate, method: Smoothing, thresholds: Sequence[int], interpolate: bool) -> dict[str, Any]:
+    return {
+        "ngramgen": __version__,
+        "smoothing": {"name": method.name, **method.parameters()},
+        "interpolate_unigrams": interpolate,
+        "prune": list(thresholds),
+        "orders": [
+            {"kept": r.kept, "total": r.total, "discounts": list(r.discount.amounts), "fallback": r.discount.fallback}
+            for r in result.reports
+        ],
+    }
