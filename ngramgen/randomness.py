@@ -38,9 +38,9 @@ def child_seeds(seed: int | None, start: int, count: int) -> NDArray[np.uint64]:
     if seed is None:
         seed = secrets.randbits(64)
     if not isinstance(seed, Integral) or isinstance(seed, bool):
-        raise OptionError(f"seed must be an integer or None, not {seed!r}.")
+        raise OptionError(f"seed is {seed!r}, but it must be an integer or None.")
     if start < 0:
-        raise OptionError(f"first_index must be an integer of 0 or more, not {start}.")
+        raise OptionError(f"first_index is {start}, but it must be 0 or more.")
     return _outputs(int(seed), start, count)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ngramgen.model import BOS, UNK, LanguageModel
 from ngramgen.text.tokenizers import with_borders
 
-PIECE = 1 << 17
+PIECE = 1 << 18
 """Bytes scored at a time, so that what belongs to them stays in the cache."""
 
 

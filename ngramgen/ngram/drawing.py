@@ -2,20 +2,22 @@
 
 An interpolated model is a mixture: with probability 1 - gamma(h) the word comes from the successors of h, in proportion
 to their values, otherwise from the distribution one word shorter. So one uniform number walks down from the longest
-context. <unk> and <s> are never drawn: the number is scaled to the mass of all other words. Both ways do the same
-operations in float64 in the same order, so they draw the same words.
+context. <unk> and <s> are never drawn: the number is scaled to the mass of all other words.
+
+Both ways draw the same words: they do the same float64 operations in the same order, and values are added up as
+integers (multiples of 2**-30), whose sums do not depend on the order.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import BOS, UNK
+from ngramgen.ngram.guide import GuidedSums
 from ngramgen.ngram.lookup import find
 from ngramgen.ngram.table import GramOrder, NgramTable
 
@@ -23,39 +25,61 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 MISSING = -1
-SHORT = 16
-"""Successors that are added up on the spot; the sums of longer lists are kept."""
-POOL_LIMIT = 1 << 23  # float64 sums kept before all are dropped (64 MB)
+UNIT = 2.0**30  # a value of 1 as an integer
 BELOW_ONE = 1 - 2.0**-53  # rounding must not lift a uniform number to 1
+SHORT = 4
+"""Successors that are added up on the spot; the sums of longer lists are kept."""
 
 
 class Base:
-    """The unigrams' running sums, <unk> and <s> left out."""
+    """The unigrams' running sums, <unk> and <s> left out; shared by all who draw from a model."""
 
     def __init__(self, table: NgramTable) -> None:
         probabilities = table.unigrams.astype(np.float64)
         self.unknown = float(probabilities[UNK])
         probabilities[[UNK, BOS]] = 0
-        self.sums = np.cumsum(probabilities)
-        self.last = int(np.flatnonzero(probabilities)[-1])
-
-    @cached_property
-    def view(self) -> memoryview:
-        return _view(self.sums)
+        values = np.rint(probabilities * UNIT * UNIT).astype(np.int64)
+        self.guided = GuidedSums(1)
+        self.guided.fill(np.zeros(1, np.int64), np.array([len(values)]), values)
+        self.view = _view(np.cumsum(values))
+        self.last = int(np.flatnonzero(values)[-1])
 
 
 def _view(array: NDArray[Any]) -> memoryview:
     return memoryview(array)  # type: ignore[arg-type]  # numpy's stubs do not say that an array is a buffer
 
 
+def _integers(order: GramOrder) -> Ids:
+    """The value of each code in units of 2**-30."""
+    return np.rint(order.values.astype(np.float64) * UNIT).astype(np.int64)
+
+
 class _OrderView:
     """One order as memoryviews and numbers, which Python reads faster than arrays."""
 
     def __init__(self, order: GramOrder) -> None:
+        self.order, self.integers = order, _integers(order)
         self.packed, self.children, self.shifts = map(_view, (order.packed, order.children, order.shifts))
-        self.values, self.contexts = _view(order.values), _view(order.contexts.ravel())
+        self.values, self.contexts = _view(self.integers), _view(order.contexts.ravel())
         self.word_shift, self.context_bits = order.word_shift, order.context_bits
         self.value_mask, self.context_mask = (1 << order.value_bits) - 1, (1 << order.context_bits) - 1
+        self.sums: dict[int, list[int]] = {}
+
+    def successor(self, context: int, target: int) -> int:
+        """The first successor at which the running sum of the values exceeds the target; the last if none does."""
+        begin, end = self.children[context], self.children[context + 1]
+        if end - begin > SHORT:
+            sums = self.sums.get(context)
+            if sums is None:
+                codes = self.order.value_codes_of(self.order.packed[begin:end])
+                sums = np.cumsum(self.integers.take(codes)).tolist()
+                self.sums[context] = sums
+            return int(begin) + min(bisect_right(sums, target), end - begin - 1)
+        for gram in range(begin, end - 1):
+            target -= self.values[self.packed[gram] >> self.context_bits & self.value_mask]
+            if target < 0:
+                return gram
+        return int(end) - 1
 
 
 class ScalarDrawer:
@@ -66,7 +90,6 @@ class ScalarDrawer:
         self.scramble = table.scramble
         self.orders = [_OrderView(order) for order in table.orders]
         self.unigram_contexts = _view(table.unigram_contexts.ravel())
-        self.sums: dict[tuple[int, int], list[float]] = {}
 
     def draw(self, contexts: list[int], uniform: float) -> tuple[int, list[int]]:
         """A word for the contexts of lengths 1, 2, ... that are there, and the contexts after it."""
@@ -86,31 +109,13 @@ class ScalarDrawer:
             explicit = 1 - gamma
             if target < explicit:
                 order = self.orders[length - 1]
-                gram = self._successor(length, contexts[length - 1], target / scale)
+                gram = order.successor(contexts[length - 1], int(target / scale * UNIT))
                 scrambled = order.packed[gram] >> order.word_shift
                 word = scrambled * self.scramble.inverse_factor & self.scramble.size - 1
                 return word, self._after(contexts, word, scrambled, length + 1, gram)
             target = min((target - explicit) / gamma, BELOW_ONE)
-        word = min(bisect_right(self.base.view, target), self.base.last)
+        word = min(bisect_right(self.base.view, int(target * UNIT * UNIT)), self.base.last)
         return word, self._after(contexts, word, word * self.scramble.factor & self.scramble.size - 1, 1, word)
-
-    def _successor(self, length: int, context: int, target: float) -> int:
-        """The first successor at which the running sum of the values exceeds the target; the last if none does."""
-        order = self.orders[length - 1]
-        begin, end = order.children[context], order.children[context + 1]
-        if end - begin > SHORT:
-            sums = self.sums.get((length, context))
-            if sums is None:
-                sums = running_sums(self.table.orders[length - 1], begin, end).tolist()
-                self.sums[length, context] = sums
-            return begin + min(bisect_right(sums, target), end - begin - 1)
-        packed, values, bits, mask = order.packed, order.values, order.context_bits, order.value_mask
-        total = 0.0
-        for gram in range(begin, end - 1):
-            total += values[packed[gram] >> bits & mask]
-            if total > target:
-                return gram
-        return end - 1
 
     def _after(self, contexts: list[int], word: int, scrambled: int, known: int, gram: int) -> list[int]:
         """The contexts after a word, of which the gram of order ``known`` is known; shorter ones are surely there."""
@@ -146,7 +151,7 @@ class BatchDrawer:
     def __init__(self, table: NgramTable, base: Base) -> None:
         self.table, self.base = table, base
         self.scramble = table.scramble
-        self.pools = [_Pool(order) for order in table.orders]
+        self.pools = [_Successors(order) for order in table.orders]
 
     def draw(self, contexts: Ids, uniforms: Floats) -> tuple[Ids, Ids]:
         """A word for each row, (B,), and the contexts after it."""
@@ -170,14 +175,15 @@ class BatchDrawer:
             here = left.compress(chosen)
             if len(here):
                 order = table.orders[length - 1]
-                goals = goal.compress(chosen) / scales[length - 1].take(here)
-                grams = self.pools[length - 1].successors(contexts[here, length - 1], goals)
+                goals = (goal.compress(chosen) / scales[length - 1].take(here) * UNIT).astype(np.int64)
+                grams = self.pools[length - 1].choose(contexts[here, length - 1], goals)
                 words[here] = self.scramble.inverse(order.words_of(order.packed.take(grams)))
                 rest = ~chosen
                 left, goal, explicit, gamma = (a.compress(rest) for a in (left, goal, explicit, gamma))
             target[left] = np.minimum((goal - explicit) / gamma, BELOW_ONE)
         if len(left):
-            words[left] = np.minimum(self.base.sums.searchsorted(target.take(left), side="right"), self.base.last)
+            goals = (target.take(left) * UNIT * UNIT).astype(np.int64)
+            words[left] = np.minimum(self.base.guided.places(np.zeros(len(left), np.int64), goals), self.base.last)
         return words, self._after(contexts, words)
 
     def _pairs(self, contexts: Ids, length: int) -> tuple[Floats, Floats]:
@@ -214,74 +220,52 @@ class BatchDrawer:
         return result
 
 
-class _Pool:
-    """Choice among the successors of contexts, and the running sums of the long lists met so far."""
+class _Successors:
+    """Choice among the successors of contexts of one length."""
 
     def __init__(self, order: GramOrder) -> None:
-        self.order = order
-        self.clear()
+        self.order, self.integers = order, _integers(order)
+        self.guided = GuidedSums(len(order.children))
 
-    def clear(self) -> None:
-        self.where = np.zeros(len(self.order.children), np.int64)  # place in the pool, plus 1
-        self.pool = np.empty(1024)
-        self.size = 0
-
-    def successors(self, contexts: Ids, targets: Floats) -> Ids:
+    def choose(self, contexts: Ids, targets: Ids) -> Ids:
         """For each context the first successor at which the running sum exceeds the target, or else the last."""
         begin = self.order.children.take(contexts).astype(np.int64)
         sizes = self.order.children.take(contexts + 1).astype(np.int64)
         sizes -= begin
-        several = np.flatnonzero(sizes > 1)
-        long = several[sizes.take(several) > SHORT]
-        short = several[sizes.take(several) <= SHORT]
         result = begin.copy()
+        short = np.flatnonzero((sizes > 1) & (sizes <= SHORT))
         if len(short):
             result[short] += self._add_up(begin.take(short), sizes.take(short), targets.take(short))
+        long = np.flatnonzero(sizes > SHORT)
         if len(long):
-            result[long] += self._bisect(contexts.take(long), begin.take(long), sizes.take(long), targets.take(long))
+            wanted = contexts.take(long)
+            self._fill(wanted, begin.take(long), sizes.take(long))
+            result[long] += self.guided.places(wanted, targets.take(long))
         return result
 
-    def _add_up(self, begin: Ids, sizes: Ids, targets: Floats) -> Ids:
-        order = self.order
+    def _values(self, grams: Ids) -> Ids:
+        return self.integers.take(self.order.value_codes_of(self.order.packed.take(grams)))
+
+    def _add_up(self, begin: Ids, sizes: Ids, targets: Ids) -> Ids:
         place = np.zeros(len(begin), np.int64)
         left = np.arange(len(begin))
-        total = np.zeros(len(begin))
-        last = sizes - 1
         for step in range(SHORT - 1):
-            codes = order.value_codes_of(order.packed.take(begin + step))
-            total += order.values.take(codes)
-            going = (total <= targets) & (last > step)
-            left, begin, total, targets, last = (a.compress(going) for a in (left, begin, total, targets, last))
-            if not len(left):
+            targets = targets - self._values(begin + step)
+            going = np.flatnonzero((targets >= 0) & (sizes > step + 1))
+            if not len(going):
                 break
+            left, begin, targets, sizes = (a.take(going) for a in (left, begin, targets, sizes))
             place[left] = step + 1
         return place
 
-    def _bisect(self, contexts: Ids, begin: Ids, sizes: Ids, targets: Floats) -> Ids:
-        if self.size > POOL_LIMIT:
-            self.clear()
-        offsets = self.where.take(contexts)
-        missing = np.flatnonzero(offsets == 0)
-        if len(missing):
-            self._fill(contexts.take(missing), begin.take(missing), sizes.take(missing))
-            offsets = self.where.take(contexts)
-        offsets -= 1
-        low, high = np.zeros(len(offsets), np.int64), sizes - 1  # the answer lies in [low, high]
-        pool = self.pool
-        for _ in range(int(sizes.max()).bit_length()):
-            middle = (low + high) >> 1
-            over = pool.take(offsets + middle) > targets
-            high = np.where(over, middle, high)
-            low = np.where(over | (middle >= high), low, middle + 1)
-        return high
-
     def _fill(self, contexts: Ids, begin: Ids, sizes: Ids) -> None:
-        contexts, first = np.unique(contexts, return_index=True)
-        total = int(sizes.take(first).sum())
-        if self.size + total > len(self.pool):
-            self.pool = np.concatenate([self.pool, np.empty(max(total, len(self.pool)))])
-        for context, i in zip(contexts.tolist(), first.tolist(), strict=True):
-            low, count = int(begin[i]), int(sizes[i])
-            self.pool[self.size : self.size + count] = running_sums(self.order, low, low + count)
-            self.where[context] = self.size + 1
-            self.size += count
+        self.guided.make_room()
+        missing = np.flatnonzero(self.guided.is_missing(contexts))
+        if not len(missing):
+            return
+        contexts, first = np.unique(contexts.take(missing), return_index=True)
+        first = missing.take(first)
+        sizes = sizes.take(first)
+        offsets = np.cumsum(sizes) - sizes
+        grams = np.arange(int(sizes.sum())) + np.repeat(begin.take(first) - offsets, sizes)
+        self.guided.fill(contexts, sizes, self._values(grams))

@@ -2,12 +2,10 @@
 
 The successors of a context are sorted by scrambled word, so the place of a word among them is nearly proportional to
 it. `GramOrder.shifts` corrects that guess: the grams whose guess is place j are those from ``j + shifts[j]`` up to
-``j + 1 + shifts[j + 1]``, one on average. No hash is stored and no search is needed.
+``j + 1 + shifts[j + 1]``, one on average. So no hash is stored, and a look-up reads one or two grams.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,53 +23,51 @@ def find(order: GramOrder, word_bits: int, contexts: Ids, words: Ids) -> tuple[I
     The three arrays are as long as there are hits, in the order of the queries.
     """
     low = order.children.take(contexts).astype(np.int64)
-    contexts = contexts + 1
-    sizes = order.children.take(contexts).astype(np.int64)
-    sizes -= low
-    guess = words * sizes
-    guess >>= word_bits
-    guess += low
-    place = order.shifts.take(guess).astype(np.int64)
-    place += guess
-    guess += 1
-    end = order.shifts.take(guess, mode="clip").astype(np.int64)  # past the end where the last context has no successor
-    end += guess
-    left = np.flatnonzero((place < end) & (sizes > 0))
-    place, end, words = place.take(left), end.take(left), words.take(left)
-    shift = order.packed.dtype.type(order.word_shift)
-    queries, grams, packed = [], [], []
+    high = order.children.take(contexts + 1).astype(np.int64)
+    place = high - low
+    place *= words
+    place >>= word_bits
+    place += low
+    place += order.shifts.take(place)
+    stored = _stored_words(order, place)
+    inside = place < high
+    hit = stored == words
+    hit &= inside
+    grams = place + 1
+    grams *= hit  # 0 where the first look fails
+    inside &= stored < words
+    left = np.flatnonzero(inside)
+    place, high, words = place.take(left), high.take(left), words.take(left)
     while len(left):
-        stored = order.packed.take(place)
-        distance = (stored >> shift).astype(np.int64)
-        distance -= words
-        hit = np.flatnonzero(distance == 0)
-        queries.append(left.take(hit))
-        grams.append(place.take(hit))
-        packed.append(stored.take(hit))
         place += 1
-        rest = np.flatnonzero((distance < 0) & (place < end))
-        left, place, end, words = left.take(rest), place.take(rest), end.take(rest), words.take(rest)
-    if not queries:
-        return left, left, order.packed[:0]
-    found = np.concatenate(queries)
-    ascending = np.argsort(found)
-    return found.take(ascending), np.concatenate(grams).take(ascending), np.concatenate(packed).take(ascending)
+        stored = _stored_words(order, place)
+        inside = place < high
+        hits = np.flatnonzero((stored == words) & inside)
+        grams[left.take(hits)] = place.take(hits) + 1
+        inside &= stored < words
+        rest = np.flatnonzero(inside)
+        left, place, high, words = left.take(rest), place.take(rest), high.take(rest), words.take(rest)
+    queries = np.flatnonzero(grams > 0)
+    grams = grams.take(queries)
+    grams -= 1
+    return queries, grams, order.packed.take(grams)
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What is known of every position of running text."""
+def _stored_words(order: GramOrder, place: Ids) -> Ids:
+    """The scrambled words at these places; behind the table, where an empty context may lead, the last one."""
+    stored = order.packed.take(place, mode="clip")
+    stored >>= stored.dtype.type(order.word_shift)
+    return stored.view(np.int64) if stored.itemsize == 8 else stored.astype(np.int64)
 
-    probabilities: Floats  # (T,) p(w | all before it), 1 at <s>
-    matched: NDArray[np.int8]  # (T,) length of the longest gram found
 
+def score_text(table: NgramTable, words: Ids) -> Floats:
+    """The probability of every word of sentences given all before it, (T,) float64, 1 at <s>.
 
-def score_text(table: NgramTable, words: Ids) -> Scored:
-    """Probabilities of sentences one after the other, each ``<s> w1 ... wm`` with or without ``</s>``, (T,) int64."""
+    ``words`` (T,) int64 are sentences one after the other, each ``<s> w1 ... wm`` with or without ``</s>``.
+    """
     size = len(words)
     scrambled = table.scramble.forward(words)
     probabilities = table.unigrams.take(words).astype(np.float64)
-    matched = np.ones(size, np.int8)
     # the place of each context in the text, less one; its gram and its pair (gamma, scale)
     where = np.arange(1, size)
     contexts = words[:-1]
@@ -98,7 +94,6 @@ def score_text(table: NgramTable, words: Ids) -> Scored:
         lower[at] += explicit
         if candidates is not None:
             probabilities[where] = lower
-        matched[hits] = k
         if k == table.order or not len(hits):
             break
         where = hits + 1
@@ -108,10 +103,8 @@ def score_text(table: NgramTable, words: Ids) -> Scored:
         pairs = _as_pairs(order.contexts).take(order.context_codes_of(packed))
         # a gram is only there if its suffix, one word shorter, is there too
         candidates = np.flatnonzero(hits[1:] == where[: len(hits) - 1])
-    begins = np.flatnonzero(words == BOS)
-    probabilities[begins] = 1
-    matched[begins] = 0
-    return Scored(probabilities, matched)
+    probabilities[words == BOS] = 1
+    return probabilities
 
 
 def _as_pairs(contexts: NDArray[np.float32]) -> NDArray[np.complex64]:

@@ -180,12 +180,12 @@ class NgramModel:
         """Natural log-probability (T,) float64 of every token of one sentence, <s> seen."""
         words = np.concatenate([np.array([BOS], np.int64), np.asarray(ids, np.int64)])
         with np.errstate(divide="ignore"):
-            return np.log(score_text(self.table, words).probabilities[1:])
+            return np.log(score_text(self.table, words)[1:])
 
     def score_text(self, words: Ids) -> Floats:
         """Natural log-probability (T,) of sentences one after the other, each ``<s> w1 ... wm </s>``; 0 at <s>."""
         with np.errstate(divide="ignore"):
-            return np.log(score_text(self.table, words).probabilities)
+            return np.log(score_text(self.table, words))
 
     @property
     def draws_exactly(self) -> bool:
@@ -203,12 +203,12 @@ class NgramModel:
 
         One uniform number a token, `ngramgen.randomness.uniforms` of the prompt's child seed and the token's place.
         """
-        distinct = {np.asarray(prompt, np.int32).tobytes(): None for prompt in prompts}
-        rows = {key: row for row, key in enumerate(distinct)}
-        starts = np.concatenate([self._contexts_after(np.frombuffer(key, np.int32)) for key in rows]) if rows else None
-        if starts is None:
+        if not len(prompts):
             return iter(())
-        which = np.array([rows[np.asarray(prompt, np.int32).tobytes()] for prompt in prompts])
+        distinct = {id(prompt): prompt for prompt in prompts}  # the same prompt many times is the same object
+        rows = {key: row for row, key in enumerate(distinct)}
+        starts = np.concatenate([self._contexts_after(prompt) for prompt in distinct.values()])
+        which = np.array([rows[id(prompt)] for prompt in prompts])
         if len(prompts) <= FEW or not max_new_tokens:
             lists = [_without_missing(row) for row in starts]
             drawer = ScalarDrawer(self.table, self._base)

@@ -214,8 +214,8 @@ def _without_bom(chunks: Iterator[bytes], name: str) -> Iterator[bytes]:
     start = b""
     for chunk in chunks:
         start += chunk
-        if len(start) >= max(map(len, _WIDE_BOMS)):
-            break
+        if not any(bom.startswith(start) for bom in (_BOM, *_WIDE_BOMS)):
+            break  # an open pipe may bring no more for a while
     if start.startswith(_WIDE_BOMS):
         raise CorpusError(f"{name} is UTF-16 or UTF-32; convert it to UTF-8, for instance with iconv -t UTF-8.")
     if start := start.removeprefix(_BOM):

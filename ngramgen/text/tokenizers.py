@@ -67,10 +67,11 @@ class Tokenizer:
 
     def decode(self, ids: NDArray[np.integer[Any]]) -> str:
         """The text of ids; <s> and </s> give nothing, <unk> gives U+FFFD, as do bytes that are not UTF-8."""
-        ids = np.asarray(ids)
+        shown = np.asarray(ids).tolist()
+        if BOS in shown or EOS in shown:
+            shown = [i for i in shown if i not in (BOS, EOS)]
         separator = b" " if self.joins_with_space else b""
-        shown = ids[(ids != BOS) & (ids != EOS)]
-        return separator.join(map(self._texts.__getitem__, shown.tolist())).decode("utf-8", "replace")
+        return separator.join(map(self._texts.__getitem__, shown)).decode("utf-8", "replace")
 
     def token(self, index: int) -> str:
         """The text of one id as it is shown to a person: specials by their names."""

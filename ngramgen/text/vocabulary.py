@@ -102,6 +102,10 @@ class HashIndex:
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The id of each key, -1 where there is none, (T,) int64."""
+        if not self.keys.size:
+            return np.full(keys.size, -1)
+        if not self.keys.size:
+            return np.full(len(keys), -1)
         bits = self.slots.size.bit_length() - 1
         place = ((keys * _SLOT) >> np.uint64(64 - bits)).view(np.int64)
         found = self.slots.take(place).astype(np.int64)

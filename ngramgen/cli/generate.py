@@ -1,0 +1,98 @@
+"""``ngramgen generate``: a prompt in, its continuations out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ngramgen.cli.inputs import argument_text
+from ngramgen.cli.options import json_option, model_option, sampling_options, seed_option
+from ngramgen.cli.output import check_output, json_text, progress_bar, stdout, whole_file, write_lines
+
+if TYPE_CHECKING:
+    from ngramgen.textmodel import Generation, TextModel
+
+
+@click.command()
+@click.argument("prompt", default="")
+@model_option
+@click.option("-n", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many texts to generate.")
+@sampling_options
+@seed_option
+@json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to this file, which appears when all is done, instead of standard output.",
+)
+def command(
+    prompt: str,
+    model: str | None,
+    count: int,
+    seed: int | None,
+    as_json: bool,
+    output: Path | None,
+    **options: Any,
+) -> None:
+    """Continue PROMPT and print it with its continuation, one text a line.
+
+    Without PROMPT texts are begun from nothing; - takes the whole standard input for it. On a terminal a single text
+    is shown as it grows. --json gives an object a line: text, generated_text, tokens, logprob (natural), finish_reason
+    (eos, length or stop).
+
+    \b
+    Examples:
+      ngramgen generate "Once upon a time" -m fables.ngram --seed 1
+      ngramgen generate -m fables.ngram -n 1000 --temperature 0.8 --json -o texts.jsonl
+    """
+    from ngramgen.loading import load
+    from ngramgen.sampling.options import SamplingOptions
+
+    SamplingOptions(**options)  # a bad option is told before a model is read
+    prompt = argument_text("PROMPT", prompt)
+    if output is not None:
+        check_output(output)
+    text_model = load(model)
+    if count == 1 and output is None and not as_json and sys.stdout.isatty():
+        _show_growing(prompt, text_model.stream(prompt, seed=seed, **options))
+        return
+    generations = text_model.generate_all(prompt, n=count, seed=seed, with_logprob=as_json, **options)
+    lines = (_as_json(text_model, one) for one in generations) if as_json else (one.text for one in generations)
+    if output is None:
+        write_lines(lines)
+        return
+    with whole_file(output) as file, progress_bar(count, "Generating") as advance:
+        write_lines(lines if advance is None else _counted(lines, advance), file)
+
+
+def _show_growing(prompt: str, pieces: Iterable[str]) -> None:
+    stream = stdout()
+    for piece in chain([prompt], pieces):
+        stream.write(piece.encode())
+        stream.flush()
+    stream.write(b"\n")
+
+
+def _as_json(model: TextModel, generation: Generation) -> str:
+    return json_text(
+        {
+            "text": generation.text,
+            "generated_text": generation.generated_text,
+            "tokens": [model.tokenizer.token(index) for index in generation.ids.tolist()],
+            "logprob": generation.logprob,
+            "finish_reason": generation.finish_reason,
+        }
+    )
+
+
+def _counted(lines: Iterable[str], advance: Callable[[int], None]) -> Iterator[str]:
+    for line in lines:
+        yield line
+        advance(1)

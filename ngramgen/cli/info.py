@@ -1,0 +1,34 @@
+"""``ngramgen info``: what a model is and how it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ngramgen.cli.description import description_rows
+from ngramgen.cli.options import json_option
+from ngramgen.cli.output import json_text, write_fields, write_lines
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path())
+@json_option
+def command(model: str | None, as_json: bool) -> None:
+    """Describe MODEL: its kind, size, vocabulary, n-grams and discounts, and how it was made.
+
+    MODEL is whatever the option -m of other commands takes; without it, the shipped model.
+
+    \b
+    Example:
+      ngramgen info fables.ngram
+    """
+    from ngramgen.loading import load
+
+    description = load(model).description()
+    if model is not None and Path(model).is_file():
+        description["file_bytes"] = Path(model).stat().st_size
+    if as_json:
+        write_lines([json_text(description)])
+    else:
+        write_fields(description_rows(description))

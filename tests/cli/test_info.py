@@ -1,0 +1,63 @@
+"""`ngramgen info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from click.testing import Result
+
+import ngramgen
+
+Invoke = Callable[..., Result]
+
+
+def test_json(invoke: Invoke, model_path: Path) -> None:
+    """--json is the model's description and the size of its file."""
+    result = invoke("info", model_path, "--json")
+    assert (result.exit_code, result.stderr, result.stdout.count("\n")) == (0, "", 1)
+    expected = ngramgen.load(model_path).description() | {"file_bytes": model_path.stat().st_size}
+    assert json.loads(result.stdout) == expected
+
+
+def test_rows(invoke: Invoke, model_path: Path) -> None:
+    """For people there is a labelled row for each thing known, in words."""
+    found = json.loads(invoke("info", model_path, "--json").stdout)
+    rows = dict(line.split("  ", 1) for line in invoke("info", model_path).stdout.splitlines())
+    rows = {name: value.strip() for name, value in rows.items()}
+    assert rows["order"] == "3"
+    assert rows["smoothing"] == "modified-kneser-ney"
+    assert rows["cleaning"] == "nfc, control, whitespace"
+    assert rows["corpus"].startswith("183 lines, ")
+    assert rows["normalised"] == "yes"
+    for k, order in enumerate(found["orders"], start=1):
+        assert rows[f"{k}-grams"].startswith(f"{order['kept']} D1={order['discounts'][0]:g} ")
+
+
+def test_arpa(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
+    """A model read from ARPA is described as far as it is known."""
+    path = tmp_path / "m.arpa"
+    ngramgen.load(model_path).save(path)
+    result = invoke("info", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "3-grams" in result.stdout
+
+
+def test_missing_model(invoke: Invoke) -> None:
+    """A model that is not there fails with its name; without a name we are told how to get one."""
+    result = invoke("info", "none.ngram")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "none.ngram" in result.stderr
+    result = invoke("info")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "ngramgen train" in result.stderr
+
+
+def test_damaged_model(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
+    """A file cut short is one line on stderr."""
+    path = tmp_path / "cut.ngram"
+    path.write_bytes(model_path.read_bytes()[:-1000])
+    result = invoke("info", path)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "cut.ngram" in result.stderr
