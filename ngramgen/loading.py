@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ngramgen.errors import ModelFormatError, ModelNotFoundError
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
-from ngramgen.ngram.storage import load_ngram
+from ngramgen.ngram.storage import check_ngram, load_ngram
 from ngramgen.text.cleaning import Cleaner
 from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.text.vocabulary import Vocabulary
@@ -29,13 +30,17 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
             "as in: ngramgen train TEXTFILE -o model.ngram"
         )
     path = Path(name)
-    if path.is_dir():
-        raise ModelNotFoundError(f"{path} is a folder; name a .ngram or ARPA file")
-    if not path.exists():
-        raise ModelNotFoundError(f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file")
     try:
+        if path.is_dir():
+            raise ModelNotFoundError(f"{path} is a folder; name a .ngram or ARPA file")
+        if not path.exists():
+            raise ModelNotFoundError(f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file")
+        if not path.is_file():  # opening a pipe would wait for its writer
+            raise ModelNotFoundError(f"{path} is a pipe or a device; a model needs a file")
         with path.open("rb") as file:
             head = file.read(len(MAGIC))
+    except ModelNotFoundError:
+        raise
     except OSError as error:
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
     if head == MAGIC:
@@ -48,7 +53,7 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
 def _from_ngram(path: Path, verify: bool) -> TextModel:
     model, cleaning, about = load_ngram(path, verify)
     assert isinstance(model.tokenizer, Tokenizer)
-    return TextModel(model, model.tokenizer, Cleaner(cleaning), about)
+    return TextModel(model, model.tokenizer, Cleaner(cleaning), about, check=partial(check_ngram, path, model))
 
 
 def _from_arpa(path: Path, lenient: bool) -> TextModel:

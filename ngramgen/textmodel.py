@@ -9,10 +9,12 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,14 +25,17 @@ from ngramgen.atomic import replacing
 from ngramgen.errors import OptionError
 from ngramgen.evaluation.perplexity import LineScores, Perplexity, PerplexityCounter, score_block, score_lines
 from ngramgen.ngram.arpa_writer import write_arpa
+from ngramgen.ngram.damage import blaming, blaming_items
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import save_ngram
-from ngramgen.sampling import SamplingOptions, generate, stream_text
+from ngramgen.sampling import Generated, SamplingOptions, generate, stream_text
 from ngramgen.text.cleaning import Cleaner
 from ngramgen.text.corpus import read_blocks
 from ngramgen.text.tokenizers import Tokenizer
 
 Texts = str | os.PathLike[str] | BinaryIO | Iterable[str] | Iterable[os.PathLike[str]]
+
+_DECODED_TOGETHER = 64
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Generation:
     prompt: str
     text: str
     generated_text: str
-    ids: NDArray[np.int32]
+    ids: NDArray[np.integer[Any]]
     logprob: float | None  # natural, of the new tokens, unfiltered
     finish_reason: str  # "eos", "stop" or "length"
 
@@ -63,6 +68,7 @@ class TextModel:
     cleaner: Cleaner = field(default_factory=Cleaner)
     about: dict[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
+    check: Callable[[], None] | None = None  # raises ModelFormatError if the file that is mapped is damaged
 
     def generate(
         self, prompt: str = "", *, n: int | None = None, seed: int | None = None, **options: Any
@@ -88,17 +94,21 @@ class TextModel:
         """``n`` continuations of each prompt, in order, with all that is known of them. Raises OptionError."""
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise OptionError(f"n must be an integer of 1 or more, not {n!r}")
-        listed = [prompts] if isinstance(prompts, str) else list(prompts)
+        listed = [prompts] if isinstance(prompts, str) else list(prompts) if isinstance(prompts, Iterable) else []
+        if not isinstance(prompts, Iterable) or not all(isinstance(prompt, str) for prompt in listed):
+            raise OptionError(f"prompts must be a string or a list of strings, not {prompts!r}")
         chosen = _sampling_options(options)
         repeated = [ids for prompt in listed for ids in [self._encode_prompt(prompt)] * n]
         made = generate(self.model, repeated, chosen, seed=seed, batch_size=batch_size, with_logprob=with_logprob)
-        return (
-            self._generation(prompt, result)
-            for prompt, result in zip((p for p in listed for _ in range(n)), made)  # noqa: B905
-        )
+        return blaming_items(self.check, self._generations((p for p in listed for _ in range(n)), made))
 
-    def _generation(self, prompt: str, result: Any) -> Generation:
-        continuation = self.tokenizer.decode(result.ids)
+    def _generations(self, prompts: Iterator[str], made: Iterator[Generated]) -> Iterator[Generation]:
+        while some := list(itertools.islice(made, _DECODED_TOGETHER)):
+            texts = self.tokenizer.decode_many([result.ids for result in some])
+            for result, continuation in zip(some, texts, strict=True):
+                yield self._generation(next(prompts), continuation, result)
+
+    def _generation(self, prompt: str, continuation: str, result: Generated) -> Generation:
         if result.text_end is not None:
             continuation = continuation[: result.text_end]
         text = self._joined(prompt, continuation)
@@ -107,14 +117,20 @@ class TextModel:
 
     def _encode_prompt(self, prompt: str) -> NDArray[np.int32]:
         """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen."""
-        line = self.cleaner.text(prompt).rpartition("\n")[2]
-        if not self.tokenizer.joins_with_space and self.tokenizer.kind == "word":
-            line = line.rstrip(" ")  # the space belongs to the word that is to come
+        if self.tokenizer.kind == "word":
+            line = self.cleaner.text(prompt).rpartition("\n")[2].rstrip(" ")  # the space belongs to the next word
+        elif prompt[-1:].isspace() and not self.tokenizer.joins_with_space:
+            # to the cleaner, white space at the end of a prompt is inside of a line
+            line = self.cleaner.text(prompt + "|").rpartition("\n")[2].removesuffix("|")
+        else:
+            line = self.cleaner.text(prompt).rpartition("\n")[2]
         return self.tokenizer.encode(line)
 
     def _joined(self, prompt: str, continuation: str) -> str:
-        if not continuation or not prompt:
-            return prompt + continuation
+        if not prompt or prompt.endswith("\n"):  # a line begins: its first word has a space before it
+            return prompt + (continuation.removeprefix(" ") if self.tokenizer.kind == "word" else continuation)
+        if not continuation:
+            return prompt
         if self.tokenizer.joins_with_space:
             return prompt + ("" if prompt[-1].isspace() else " ") + continuation
         if self.tokenizer.kind == "word" and prompt[-1] == " ":
@@ -124,7 +140,7 @@ class TextModel:
     def stream(self, prompt: str = "", *, seed: int | None = None, **options: Any) -> Iterator[str]:
         """The continuation in pieces, as it is made: joined to the prompt they are what `generate` gives."""
         pieces = stream_text(self.model, self._encode_prompt(prompt), _sampling_options(options), seed=seed)
-        return self._streamed(prompt, pieces)
+        return blaming_items(self.check, self._streamed(prompt, pieces))
 
     def _streamed(self, prompt: str, pieces: Iterator[str]) -> Iterator[str]:
         for piece in pieces:
@@ -138,29 +154,37 @@ class TextModel:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise OptionError(f"k must be an integer of 1 or more, not {k!r}")
         ids = self._encode_prompt(context)
-        state = self.model.start()
-        state = self.model.advance(state, ids[None, :]) if len(ids) else state
-        found, logprobs = self.model.top(state, k)
-        return [
-            NextToken(self.tokenizer.token(i), logprob, math.exp(logprob))
-            for i, logprob in zip(found.tolist(), logprobs.tolist(), strict=True)
-        ]
+        with blaming(self.check):
+            state = self.model.start()
+            state = self.model.advance(state, ids[None, :]) if len(ids) else state
+            found, logprobs = self.model.top(state, k)
+            return [
+                NextToken(self.tokenizer.token(i), logprob, math.exp(logprob))
+                for i, logprob in zip(found.tolist(), logprobs.tolist(), strict=True)
+            ]
 
     def score(self, text: str, *, base: float = math.e) -> float:
-        """The log-probability of a sentence, ``<s>`` before and ``</s>`` behind it; natural, or to another ``base``."""
+        """The log-probability of a sentence, ``<s>`` before and ``</s>`` behind it; natural, or to another ``base``.
+
+        Raises OptionError for a base that no logarithm has.
+        """
+        if isinstance(base, bool) or not isinstance(base, Real) or not 0 < base < math.inf or base == 1:
+            raise OptionError(f"base must be a positive number other than 1, not {base!r}")
         line = self.cleaner.text(text).replace("\n", " ")
-        scores = score_block(self.model, line.encode("utf-8", "replace") + b"\n")
-        return float(scores.log10[0]) * math.log(10) / math.log(base)
+        with blaming(self.check):
+            scores = score_block(self.model, line.encode("utf-8", "replace") + b"\n")
+        return float(scores.log10[0]) * math.log(10) / math.log(float(base))
 
     def score_lines(self, blocks: Iterable[bytes]) -> Iterator[LineScores]:
         """The scores of every line of blocks of whole lines (`ngramgen.text.corpus.read_blocks`)."""
-        return score_lines(self.model, map(self.cleaner.lines_block, blocks))
+        return blaming_items(self.check, score_lines(self.model, map(self.cleaner.lines_block, blocks)))
 
     def perplexity(self, texts: Texts, *, errors: str = "strict") -> Perplexity:
         """Perplexity of a file (a path), of several (paths), or of sentences (strings)."""
         counter = PerplexityCounter(self.model)
         for block in read_blocks(sources_of(texts), errors=errors):  # type: ignore[arg-type]
-            counter.add(self.cleaner.lines_block(block), len(block))
+            with blaming(self.check):
+                counter.add(self.cleaner.lines_block(block), len(block))
         return counter.result()
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -173,7 +197,7 @@ class TextModel:
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError."""
         model = self._ngram(path)
-        with replacing(path) as file:
+        with blaming(self.check), replacing(path) as file:
             if str(path).endswith(".gz"):
                 # no name and no time in the head: the same model gives the same bytes
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
@@ -204,10 +228,12 @@ class TextModel:
 def sources_of(texts: Texts) -> list[Any]:
     """What `read_blocks` reads: a string is a path, other strings in a list or iterator are sentences.
 
-    Raises OptionError for a list of strings that are all names of files.
+    Raises OptionError for a list of strings that are all names of files, and for what is no text at all.
     """
     if isinstance(texts, str | os.PathLike) or hasattr(texts, "read"):
         return [texts]
+    if isinstance(texts, bytes | bytearray) or not isinstance(texts, Iterable):
+        raise OptionError(f"a text is a path, a binary file or sentences (strings), not {type(texts).__name__}")
     listed = texts if isinstance(texts, Iterator) else list(texts)
     if isinstance(listed, list):
         if listed and all(isinstance(t, os.PathLike) or t == "-" or hasattr(t, "read") for t in listed):

@@ -56,7 +56,7 @@ def train(
 
     ``corpus`` is a path, a list of `pathlib.Path`, a binary file, or a list or iterator of sentences (strings).
     ``prune`` gives for each order the count up to which its grams are dropped, ``vocab_size``, ``vocab_min_count`` and
-    ``vocab_file`` (tokens between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
+    ``vocab_file`` (words between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
     ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
     ``progress`` is told how many raw bytes were read since its last call.
     Raises OptionError, CorpusError, TokenizerError, and TrainingError where nothing can be estimated.
@@ -66,15 +66,17 @@ def train(
         raise OptionError(f"order must be an integer from 1 to {MAX_ORDER}, not {order!r}")
     thresholds = prune_thresholds(prune, order)
     limit = _Limit(vocab_size, vocab_min_count, thresholds[0], vocab_file)
+    for name, value in (("tokenizer", tokenizer), ("sentences", sentences)):
+        if not isinstance(value, str):
+            raise OptionError(f"{name} must be a string, not {value!r}")
     split = splitter(tokenizer)
     cleaner = Cleaner(default_cleaning(tokenizer) if cleaning is None else cleaning)
-    method_name, _, language = sentences.partition(":")
     method_blocks = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
-    blocks = cleaner.blocks(split_sentences(method_blocks, method_name, language or "english"))
-    words, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
+    blocks = cleaner.blocks(split_sentences(method_blocks, sentences))
+    words, appearance, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
     lines = int(np.count_nonzero(words == EOS))
     tokens = len(words) - 2 * lines
-    counts = count(words, len(vocabulary), order)
+    counts = count(words, len(vocabulary), order, appearance)
     del words
     result = estimate(counts, kept, method, thresholds, interpolate_unigrams)
     if not discount_fallback:
@@ -133,7 +135,8 @@ class _Limit:
                 allowed = set(Path(self.file).read_bytes().split())
             except OSError as error:
                 raise CorpusError(f"the vocabulary file {self.file} cannot be read: {error.strerror}") from None
-            keep &= np.fromiter((token in allowed for token in tokens), bool, len(tokens))
+            # the file parts words by white space, so it cannot tell of the space that belongs to a token
+            keep &= np.fromiter((t.lstrip(b" ") in allowed or t.isspace() for t in tokens), bool, len(tokens))
         if self.size is not None and np.count_nonzero(keep) > self.size:
             ranked = np.lexsort((np.arange(len(counts)), -np.where(keep, counts, -1)))
             keep[ranked[self.size :]] = False
@@ -142,8 +145,11 @@ class _Limit:
 
 def _indexed(
     blocks: Iterable[bytes], kind: str, split: Callable[[bytes], Any], limit: _Limit
-) -> tuple[NDArray[np.int32], Vocabulary, int]:
-    """The corpus as ids with <s> and </s>, the vocabulary, and how many of its words (the first) are kept."""
+) -> tuple[NDArray[np.int32], NDArray[np.int32], Vocabulary, int]:
+    """The corpus as ids with <s> and </s>, the words' ranks by first appearance, the vocabulary, and how much is kept.
+
+    The words that are kept are the first of the vocabulary.
+    """
     fixed = fixed_vocabulary(kind)
     if fixed is not None:
         if not limit.is_off:
@@ -151,7 +157,7 @@ def _indexed(
                 f"the vocabulary of the tokenizer {kind} is fixed; leave out its limits and prune order 1 by 0"
             )
         chunks = [with_borders(fixed.find(s), s.line_ends).astype(np.int32) for s in map(split, blocks)]
-        return _concatenated(chunks), fixed, len(fixed)
+        return _concatenated(chunks), np.arange(len(fixed), dtype=np.int32), fixed, len(fixed)
     builder = VocabularyBuilder()
     chunks = []
     for block in blocks:
@@ -170,7 +176,9 @@ def _indexed(
     for begin in range(0, len(words), 1 << 18):
         words[begin : begin + (1 << 18)] = new_ids.take(words[begin : begin + (1 << 18)])
     vocabulary = Vocabulary.from_tokens([builder.tokens[i] for i in ranked.tolist()])
-    return words, vocabulary, _FIRST + int(np.count_nonzero(keep))
+    appearance = np.empty_like(new_ids)
+    appearance[new_ids] = np.arange(len(new_ids), dtype=np.int32)
+    return words, appearance, vocabulary, _FIRST + int(np.count_nonzero(keep))
 
 
 def _concatenated(chunks: list[NDArray[np.int32]]) -> NDArray[np.int32]:

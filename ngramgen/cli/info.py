@@ -13,8 +13,9 @@ from ngramgen.cli.output import json_text, write_fields, write_lines
 
 @click.command()
 @click.argument("model", required=False, type=click.Path())
+@click.option("--verify", is_flag=True, show_default=False, help="Read all of a .ngram file and check it.")
 @json_option
-def command(model: str | None, as_json: bool) -> None:
+def command(model: str | None, verify: bool, as_json: bool) -> None:
     """Describe MODEL: its kind, size, vocabulary, n-grams and discounts, and how it was made.
 
     MODEL is whatever the option -m of other commands takes; without it, the shipped model.
@@ -25,7 +26,7 @@ def command(model: str | None, as_json: bool) -> None:
     """
     from ngramgen.loading import load
 
-    description = load(model).description()
+    description = load(model, verify=verify).description()
     if model is not None and Path(model).is_file():
         description["file_bytes"] = Path(model).stat().st_size
     if as_json:

@@ -20,7 +20,7 @@ model_option = click.option(
     "--model",
     type=click.Path(),  # names pass too; shells complete it as a path
     metavar="MODEL",
-    help="A shipped model's name, a .ngram or ARPA file, or a model folder; without it, the shipped model.",
+    help="A .ngram or ARPA file.",
 )
 """``-m/--model`` as ``model: str | None``, whatever ``ngramgen.load`` takes; None is the shipped model."""
 

@@ -2,7 +2,7 @@
 
 Let L be the sum of log10 p over all tokens (``</s>`` of every line included, ``<s>`` not), N their number, and let L'
 and N' leave out the tokens that the vocabulary lacks. Then perplexity = 10^(-L/N), perplexity_excluding_oov =
-10^(-L'/N'), and bits_per_byte = -L log2(10) / bytes of the text as it was read, line ends included.
+10^(-L'/N'), and bits_per_byte = -L log2(10) / bytes of the text before cleaning, each line end counted as one.
 """
 
 from __future__ import annotations

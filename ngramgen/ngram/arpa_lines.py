@@ -87,22 +87,24 @@ def _check_tabs(
     untabbed[has_backoff] |= spans.buffer.take(spans.starts.take(lasts) - 1) != _TAB
     if untabbed.any():
         line = int(numbers[int(np.argmax(untabbed))])
-        raise refusal(line, "no tab parts the numbers from the words; put tabs there, or pass lenient=True")
+        raise refusal(
+            line,
+            "no tab parts the numbers from the words; put tabs there, or convert it with --lenient (lenient=True)",
+        )
 
 
 def _probabilities(spans: Spans, places: Offsets, numbers: Offsets, rules: SectionRules) -> NDArray[np.float64]:
     logs = parse_numbers(spans.buffer, spans.starts.take(places), spans.lengths.take(places))
-    bad = np.isnan(logs) if rules.lenient else ~(np.isfinite(logs) & (logs <= 0))
+    bad = np.isnan(logs) if rules.lenient else ~(logs <= 0)
     if bad.any():
         first = int(np.argmax(bad))
         text = word_at(spans, int(places[first]))
         if np.isnan(logs[first]):
             what = f"{text} is not a number, but a line begins with log10 of a probability; repair the line"
-        elif np.isinf(logs[first]):
-            what = f"the probability {text} is not finite; write -99 for the logarithm of 0, or pass lenient=True"
         else:
             what = (
-                f"the log10 probability {text} is positive; make the model anew, or pass lenient=True to read it as 0"
+                f"the log10 probability {text} is positive; make the model anew, "
+                "or convert it with --lenient (lenient=True) to read it as 0"
             )
         raise rules.refusal(int(numbers[first]), what)
     return np.clip(logs, LOG_ZERO, 0)
@@ -110,8 +112,7 @@ def _probabilities(spans: Spans, places: Offsets, numbers: Offsets, rules: Secti
 
 def _backoffs(spans: Spans, places: Offsets, numbers: Offsets, rules: SectionRules) -> NDArray[np.float64]:
     values = parse_numbers(spans.buffer, spans.starts.take(places), spans.lengths.take(places))
-    if rules.lenient:
-        values[np.isneginf(values)] = LOG_ZERO
+    values[np.isneginf(values)] = LOG_ZERO  # as lmplz writes a gamma of 0
     bad = ~np.isfinite(values)
     if bad.any():
         first = int(np.argmax(bad))
@@ -122,7 +123,7 @@ def _backoffs(spans: Spans, places: Offsets, numbers: Offsets, rules: SectionRul
     if not rules.lenient and values.any():
         first = int(np.argmax(values != 0))
         what = f"the backoff {word_at(spans, int(places[first]))} of the highest order has no meaning"
-        raise rules.refusal(int(numbers[first]), f"{what}; delete it, or pass lenient=True")
+        raise rules.refusal(int(numbers[first]), f"{what}; delete it, or convert it with --lenient (lenient=True)")
     return np.zeros(len(values))
 
 

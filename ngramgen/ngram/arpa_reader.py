@@ -10,7 +10,7 @@ in the file                                    strict                           
 =============================================  =======================================  ==============================
 no ``<unk>``                                   the least probability, 1.2e-38           the same
 ``<UNK>`` and no ``<unk>``                     is ``<unk>``                             the same
-probabilities below 1.2e-38 (SRILM's -99)      become 1.2e-38; that of ``<s>`` is 0     the same
+numbers below 1.2e-38 (such as SRILM's -99)    become 1.2e-38, p(``<s>``) becomes 0     the same
 an n-gram whose beginning or end is missing    is put in with what backing off gives    the same
 CR LF, numbers with exponents                  read                                     read
 comments before ``\data\``                     lines that begin with ``#``              any text
@@ -18,7 +18,7 @@ spaces for tabs, blank lines between n-grams   ArpaError                        
 other numbers of n-grams than announced        ArpaError                                those that are there
 a probability above 1; infinity                ArpaError                                1; 0 for ``-inf``
 a backoff in the highest order                 ArpaError, unless it is 0                not used
-no ``<s>`` or ``</s>``                         ArpaError                                is put in with probability 0
+no ``<s>`` or ``</s>``                         ArpaError                                is put in with the least one
 text behind ``\end\``                          ArpaError                                not read
 =============================================  =======================================  ==============================
 
@@ -85,7 +85,7 @@ class _Reader:
         if line is None:
             raise self._here("the file ends without a line \\data\\; is it an ARPA file?")
         if line != b"\\data\\":
-            way_out = "is it an ARPA file? lenient=True skips text before that line"
+            way_out = "is it an ARPA file? --lenient (lenient=True) skips text before that line"
             raise self._here(f"{shown(line)} stands where \\data\\ is expected; {way_out}")
         announced: list[int] = []
         while (line := self.source.filled_line()) is not None and not line.startswith(b"\\"):
@@ -141,7 +141,9 @@ class _Reader:
         for special in (BOS, EOS):
             if found[special] < 0 and not self.lenient:
                 what = f"there is no {SPECIALS[special]} among the 1-grams before this line"
-                raise self._here(f"{what}; put it in, or pass lenient=True if the model knows no sentences")
+                raise self._here(
+                    f"{what}; put it in, or convert it with --lenient (lenient=True) if the model knows no sentences"
+                )
         return found
 
     def grams(self, k: int, announced: int, highest: bool) -> Grams:
@@ -174,7 +176,8 @@ class _Reader:
             blank = blank or int(blanks[0] if len(blanks) else 0)
             if len(lines) and 0 < blank < lines.numbers[-1] and not self.lenient:
                 raise self.source.refusal(
-                    blank, "the line is blank, but n-grams follow; delete it, or pass lenient=True"
+                    blank,
+                    "the line is blank, but n-grams follow; delete it, or convert it with --lenient (lenient=True)",
                 )
             size += len(lines)
             if len(lines):
@@ -182,14 +185,14 @@ class _Reader:
         self.header = self.source.filled_line()
         if size != announced and not self.lenient:
             what = f"before this line there are {size} {k}-grams, but \\data\\ announces {announced}"
-            raise self._here(f"{what}; the file was cut or edited, and lenient=True takes what is there")
+            raise self._here(f"{what}; the file was cut or edited, and --lenient (lenient=True) takes what is there")
 
     def end(self) -> None:
         """Check that the file is complete."""
         if self.header != b"\\end\\":
             raise self._here(f"{self._found()} where \\end\\ is expected; is the file cut short, or out of order?")
         if not self.lenient and (line := self.source.filled_line()) is not None:
-            raise self._here(f"{shown(line)} follows \\end\\; delete it, or pass lenient=True")
+            raise self._here(f"{shown(line)} follows \\end\\; delete it, or convert it with --lenient (lenient=True)")
 
     def _found(self) -> str:
         return "the file ends" if self.header is None else f"{shown(self.header)} stands"

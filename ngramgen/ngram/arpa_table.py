@@ -23,7 +23,7 @@ Ints = NDArray[np.int32]
 Keys = NDArray[np.uint64]
 
 LEAST = float(np.finfo(np.float32).tiny)
-"""The least probability that a table holds, 1.2e-38."""
+"""The least probability or backoff that is read, 1.2e-38, so that none has the logarithm -inf."""
 
 _TOLERANCE = 1e-3  # how far the sums of a normalised model may lie from 1
 _STEP = 2.0**-24  # the finest step of logarithms where codes have to be fewer
@@ -73,7 +73,7 @@ def build_table(orders: list[Grams], refusal: Refusal) -> NgramTable:
     normalised = _sums_to_one(orders, links)
     vocab_size = len(orders[0].rows)
     scramble = Scramble(vocab_size)
-    unigrams = _probabilities(orders[0].logs)
+    unigrams = _linear(orders[0].logs)
     unigrams[BOS] = 0
     place = np.arange(vocab_size, dtype=np.int32)  # the final id of each n-gram of the lower order
     backoffs = orders[0].backoffs
@@ -189,7 +189,7 @@ class _Sorted:
         packed = pack(self.words, codes, context_codes, bits)
         shifts = place_shifts(self.words, self.children, word_bits)
         children = self.children.astype(np.uint32)
-        return GramOrder(packed, children, shifts, _probabilities(logs), contexts, bits[1], bits[2])
+        return GramOrder(packed, children, shifts, _linear(logs), contexts, bits[1], bits[2])
 
 
 def _sort(grams: Grams, contexts: Ints, scramble: Scramble, lower_size: int) -> _Sorted:
@@ -212,7 +212,7 @@ def _context_codes(backoffs: Floats, followed: NDArray[np.bool_]) -> tuple[NDArr
     codes[~followed & (backoffs == 0)] = 0
     pairs = np.ones((len(logs) + 1, 2), np.float32)
     pairs[0, 1] = 0
-    pairs[1:, 0] = 10.0 ** logs.astype(np.float64)
+    pairs[1:, 0] = _linear(logs)
     return codes, pairs
 
 
@@ -226,5 +226,5 @@ def _distinct(logs: Floats, bits: int) -> tuple[Floats, NDArray[np.int64]]:
     return found, codes
 
 
-def _probabilities(logs: Floats) -> Floats:
+def _linear(logs: Floats) -> Floats:
     return np.maximum(10.0 ** logs.astype(np.float64), LEAST).astype(np.float32)

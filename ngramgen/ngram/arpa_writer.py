@@ -1,8 +1,8 @@
 r"""Writing a table as an ARPA file, the text format of KenLM, SRILM and others, with the digits that lmplz prints.
 
 An ARPA line is ``log10 p(w|h) TAB h w TAB log10 gamma(hw)``; p is the whole probability, so interpolation is worked out
-here. Probability and gamma 0 are written as -99. Words are parted by spaces, so a token's leading space is written as
-U+2581, as SentencePiece does: ``" the"`` becomes ``"▁the"``, and ``" "`` becomes ``"▁"``.
+here. Probability and gamma 0 are written as -inf, as lmplz does. Words are parted by spaces, so a token's leading space
+is written as U+2581, as SentencePiece does: ``" the"`` becomes ``"▁the"``, and ``" "`` becomes ``"▁"``.
 
 >>> import io
 >>> from ngramgen.ngram.counting import corpus_from_sentences, count
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import ArpaError, ModelFormatError
 from ngramgen.model import BOS
-from ngramgen.ngram.arpa_numbers import LOG_ZERO, WIDTH, format_numbers
+from ngramgen.ngram.arpa_numbers import WIDTH, format_numbers
 from ngramgen.ngram.lookup import find
 from ngramgen.ngram.table import NgramTable
 from ngramgen.text.splitting import Bytes, Offsets
@@ -160,7 +160,7 @@ class _Words:
 
 def _lines(words: _Words, grams: _Grams) -> Bytes:
     """The lines of a block: its pieces are laid out one after the other and copied by one look-up."""
-    log_probabilities = _logarithms(grams.probabilities)
+    log_probabilities = np.minimum(_logarithms(grams.probabilities), 0)  # rounding may lift a probability above 1
     if grams.rows.shape[1] == 1:
         log_probabilities[grams.rows[:, 0] == BOS] = 0  # as lmplz writes it; nobody reads it
     numbers = [(log_probabilities, _TAB)]
@@ -189,8 +189,7 @@ def _lines(words: _Words, grams: _Grams) -> Bytes:
 
 def _logarithms(values: Floats) -> NDArray[np.float32]:
     with np.errstate(divide="ignore"):
-        logarithms = np.log10(values)
-    return np.maximum(logarithms, LOG_ZERO).astype(np.float32)
+        return np.log10(values).astype(np.float32)
 
 
 def _printable_words(vocabulary: Vocabulary) -> _Words:

@@ -48,28 +48,55 @@ class OrderCounts:
     counts: Ints  # (N,) how often the gram occurs
     children: Offsets  # (N of the lower order + 1,) where the successors of each context begin
     adjusted: Ints  # (N,) a(.): distinct words to the left, or the raw count where nothing can stand there
+    last: int | None = None  # the gram that lmplz comes to last, if this is not the highest order; see `last_position`
 
     @property
     def size(self) -> int:
         return len(self.counts)
 
 
-def count(corpus: Ints, vocab_size: int, order: int) -> list[OrderCounts]:
-    """Count the grams of orders 1 to ``order``. The corpus' memory is used up: its words end scrambled."""
+def count(corpus: Ints, vocab_size: int, order: int, appearance: Ints | None = None) -> list[OrderCounts]:
+    """Count the grams of orders 1 to ``order``. The corpus' memory is used up: its words end scrambled.
+
+    ``appearance`` (V,) ranks the words by their first appearance; without it their ids do.
+    """
     unigrams = np.bincount(corpus, minlength=vocab_size).astype(np.int32)
     unigrams[BOS] = 0  # never predicted
     none = np.zeros(0, np.int32)
     result = [OrderCounts(none, unigrams, np.zeros(0, np.int64), unigrams)]
     if order == 1:
         return result
+    ranks = np.arange(vocab_size, dtype=np.int32) if appearance is None else appearance
+    last, length = last_position(corpus, order, ranks)
     chain = _Chain(corpus, vocab_size)
-    for _ in range(2, order + 1):
-        grams, left_neighbours = chain.extend()
+    for k in range(2, order + 1):
         lower = result[-1]
+        if k <= length + 1:
+            lower.last = int(chain.ids[last])
+        grams, left_neighbours = chain.extend()
         # only a gram that begins with <s> has nothing to its left: its raw count stands
         lower.adjusted = np.where(left_neighbours == 0, lower.counts, left_neighbours)
         result.append(grams)
     return result
+
+
+def last_position(corpus: Ints, order: int, appearance: Ints) -> tuple[int, int]:
+    """Where the n-gram ends that comes last when all are sorted from their last word backwards, and how long it is.
+
+    Words are compared by first appearance, and <s> is repeated before each sentence. lmplz (adjust_counts.cc) tallies
+    the suffixes of that n-gram by their raw counts, which shows in the discounts of corpora of a few lines.
+    """
+    end = int(appearance.take(corpus).max())
+    candidates = np.flatnonzero(appearance.take(corpus) == end)
+    inside = np.ones(len(candidates), bool)  # whether the word looked at is still in the sentence, <s> included
+    length = np.ones(len(candidates), np.int64)
+    for back in range(1, order):
+        inside &= corpus.take(candidates - back + 1, mode="clip") != BOS
+        rank = np.where(inside, appearance.take(corpus.take(candidates - back, mode="clip")), appearance[BOS])
+        length += inside
+        best = rank == rank.max()
+        candidates, inside, length = candidates[best], inside[best], length[best]
+    return int(candidates[0]), int(length[0])
 
 
 class _Chain:

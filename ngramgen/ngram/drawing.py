@@ -86,63 +86,63 @@ class ScalarDrawer:
     """Draws for one sequence."""
 
     def __init__(self, table: NgramTable, base: Base) -> None:
-        self.table, self.base = table, base
-        self.scramble = table.scramble
+        self.base, self.bits = base, table.word_bits
+        scramble = table.scramble
+        self.factor, self.inverse, self.mask = scramble.factor, scramble.inverse_factor, scramble.size - 1
         self.orders = [_OrderView(order) for order in table.orders]
         self.unigram_contexts = _view(table.unigram_contexts.ravel())
 
     def draw(self, contexts: list[int], uniform: float) -> tuple[int, list[int]]:
         """A word for the contexts of lengths 1, 2, ... that are there, and the contexts after it."""
-        pairs = []
-        product = 1.0
+        orders = self.orders
         view, stored = self.unigram_contexts, 2 * contexts[0] if contexts else 0
-        for length, gram in enumerate(contexts, start=1):
-            if length > 1:
-                order = self.orders[length - 2]
+        pairs = []  # where each context's gamma and scale stand
+        product = 1.0
+        for length, gram in enumerate(contexts):
+            if length:
+                order = orders[length - 1]
                 view, stored = order.contexts, 2 * (order.packed[gram] & order.context_mask)
-            gamma = view[stored]
-            pairs.append((gamma, view[stored + 1]))
-            product *= gamma
+            pairs.append((view, stored))
+            product *= view[stored]
         target = uniform * (1 - product * self.base.unknown)
-        for length in range(len(contexts), 0, -1):
-            gamma, scale = pairs[length - 1]
+        for length in range(len(contexts) - 1, -1, -1):
+            view, stored = pairs[length]
+            gamma = view[stored]
             explicit = 1 - gamma
             if target < explicit:
-                order = self.orders[length - 1]
-                gram = order.successor(contexts[length - 1], int(target / scale * UNIT))
+                order = orders[length]
+                gram = order.successor(contexts[length], int(target / view[stored + 1] * UNIT))
                 scrambled = order.packed[gram] >> order.word_shift
-                word = scrambled * self.scramble.inverse_factor & self.scramble.size - 1
-                return word, self._after(contexts, word, scrambled, length + 1, gram)
+                word = scrambled * self.inverse & self.mask
+                return word, self._after(contexts, word, scrambled, length, gram)
             target = min((target - explicit) / gamma, BELOW_ONE)
         word = min(bisect_right(self.base.view, int(target * UNIT * UNIT)), self.base.last)
-        return word, self._after(contexts, word, word * self.scramble.factor & self.scramble.size - 1, 1, word)
+        return word, self._after(contexts, word, word * self.factor & self.mask, -1, word)
 
     def _after(self, contexts: list[int], word: int, scrambled: int, known: int, gram: int) -> list[int]:
-        """The contexts after a word, of which the gram of order ``known`` is known; shorter ones are surely there."""
+        """The contexts after a word, whose gram after context number ``known`` is known."""
         result = [word]
-        bits = self.table.word_bits
-        for length, context in enumerate(contexts[: self.table.order - 2], start=2):
+        for length, (context, order) in enumerate(zip(contexts, self.orders[:-1], strict=False)):
             if length == known:
                 result.append(gram)
                 continue
-            order = self.orders[length - 2]
-            low = order.children[context]
-            guess = low + (scrambled * (order.children[context + 1] - low) >> bits)
-            place, end = guess + order.shifts[guess], guess + 1 + order.shifts[guess + 1]
-            if low == order.children[context + 1]:
+            children = order.children
+            low = children[context]
+            size = children[context + 1] - low
+            if not size:
                 return result
-            packed, shift = order.packed, order.word_shift
-            while place < end and packed[place] >> shift < scrambled:
+            shifts, packed, shift = order.shifts, order.packed, order.word_shift
+            guess = low + (scrambled * size >> self.bits)
+            place, end = guess + shifts[guess], guess + 1 + shifts[guess + 1]
+            while place < end:
+                stored = packed[place] >> shift
+                if stored >= scrambled:
+                    break
                 place += 1
-            if place >= end or packed[place] >> shift != scrambled:
+            if place >= end or stored != scrambled:
                 return result
             result.append(place)
         return result
-
-
-def running_sums(order: GramOrder, begin: int, end: int) -> Floats:
-    """The running sums of the values of grams, added one after the other."""
-    return np.cumsum(order.values.take(order.value_codes_of(order.packed[begin:end])), dtype=np.float64)
 
 
 class BatchDrawer:
@@ -266,6 +266,8 @@ class _Successors:
         contexts, first = np.unique(contexts.take(missing), return_index=True)
         first = missing.take(first)
         sizes = sizes.take(first)
+        if sizes.max() > self.order.size:
+            raise IndexError("the successors of a context are more than there are grams")
         offsets = np.cumsum(sizes) - sizes
         grams = np.arange(int(sizes.sum())) + np.repeat(begin.take(first) - offsets, sizes)
         self.guided.fill(contexts, sizes, self._values(grams))

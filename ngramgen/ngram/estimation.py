@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -58,15 +59,18 @@ def estimate(
     Words with an id of ``kept_vocab`` or more, and all grams with such a word, are dropped after the discounts are
     estimated, as lmplz does with ``--limit_vocab_file``. ``prune`` gives for each order from the first the raw count up
     to which grams are dropped (that of order 1 is only checked: the vocabulary is limited by ``kept_vocab``); its last
-    number holds for the orders beyond it. Raises OptionError for thresholds that fall.
+    number holds for the orders beyond it. Raises OptionError for thresholds that fall, and where
+    ``interpolate_unigrams`` is turned off for a method that gives unigrams a formula of their own.
     """
     smoothing = smoothing or ModifiedKneserNey()
+    if not interpolate_unigrams and smoothing.reading != "interpolate":
+        raise OptionError(f"interpolate_unigrams cannot be turned off for {smoothing.name}, which does not interpolate")
     thresholds = prune_thresholds(prune, len(orders))
     unigram_counts = orders[0]
     vocab_size = unigram_counts.size
     scramble = Scramble(vocab_size)
     counts = _used_counts(unigram_counts, smoothing)
-    discount = smoothing.discount(_counts_of_counts(counts))
+    discount = smoothing.discount(_tally(unigram_counts, smoothing))
     reports = [OrderReport(kept_vocab, vocab_size, discount)]
     unigrams = _unigrams(counts, kept_vocab, smoothing, discount, interpolate_unigrams)
     kept_words = None if kept_vocab == vocab_size else scramble.forward(np.arange(kept_vocab))
@@ -94,8 +98,10 @@ def estimate(
 
 
 def prune_thresholds(prune: Sequence[int], order: int) -> tuple[int, ...]:
-    """One threshold an order. Raises OptionError where they are negative, too many, or fall."""
-    given = tuple(prune) or (0,)
+    """One threshold an order. Raises OptionError where they are no integers of 0 or more, too many, or fall."""
+    if isinstance(prune, str) or not isinstance(prune, Iterable) or not all(map(_is_whole, listed := list(prune))):
+        raise OptionError(f"prune must be a list of integers, such as [0, 0, 1], not {prune!r}")
+    given = tuple(map(int, listed)) or (0,)  # numpy's integers could not be written to a file
     text = ",".join(map(str, given))
     if len(given) > order:
         raise OptionError(f"prune has {len(given)} thresholds ({text}), but the model has only order {order}")
@@ -106,15 +112,23 @@ def prune_thresholds(prune: Sequence[int], order: int) -> tuple[int, ...]:
     return given + (given[-1],) * (order - len(given))
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def _used_counts(order: OrderCounts, smoothing: Smoothing) -> Ints:
     return order.adjusted if smoothing.counts == "adjusted" else order.counts
 
 
-def _counts_of_counts(counts: Ints) -> list[int]:
+def _tally(order: OrderCounts, smoothing: Smoothing) -> list[int]:
     """t1 to t4: how many grams have a count of 1, 2, 3, 4."""
+    counts = _used_counts(order, smoothing)
     found = np.zeros(6, np.int64)
     for begin in range(0, len(counts), BLOCK):
         found += np.bincount(np.minimum(counts[begin : begin + BLOCK], 5), minlength=6)
+    if smoothing.tallies_as_lmplz and order.last is not None:
+        found[min(int(order.adjusted[order.last]), 5)] -= 1
+        found[min(int(order.counts[order.last]), 5)] += 1
     return [int(n) for n in found[1:5]]
 
 
@@ -150,7 +164,7 @@ class _OrderBuilder:
         self.counts = _used_counts(order, smoothing)
         self.raw, self.words, self.children = order.counts, order.words, order.children
         self.word_bits = word_bits
-        self.discount = smoothing.discount(_counts_of_counts(self.counts))
+        self.discount = smoothing.discount(_tally(order, smoothing))
         present = np.flatnonzero(np.bincount(self.counts))
         codes = np.zeros(int(present[-1]) + 1 if len(present) else 1, np.int32)
         codes[present] = np.arange(len(present))

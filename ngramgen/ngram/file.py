@@ -3,12 +3,13 @@
     offset 0   8 bytes   magic b"\\x89NGRAM\\r\\n"
            8   4 bytes   version, uint32
           12   4 bytes   length of the header, uint32
-          16   ...       the header: msgpack of a map with an exact schema
+          16   4 bytes   CRC-32 of the header, uint32
+          20   ...       the header: msgpack of a map with an exact schema
            .   ...       zero bytes up to a multiple of 64, then the sections, each 64-byte aligned, tiling the file
 
-The header lists each section's dtype, shape, offset, length and CRC-32. Opening reads the header alone and checks that
-all sizes fit the file before a view is made, so it takes the same time for a file of any size; `verify` reads all and
-checks the sums. Nothing is unpickled, and the same arrays give the same bytes.
+The header lists each section's dtype, shape, offset, length and CRC-32. Opening reads the header alone and checks its
+sum and that all sizes fit the file before a view is made, so it takes the same time for a file of any size; `verify`
+reads all and checks the other sums. Nothing is unpickled, and the same arrays give the same bytes.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ Arrays = dict[str, NDArray[Any]]
 
 MAGIC = b"\x89NGRAM\r\n"
 VERSION = 1
-_PREFIX = struct.Struct("<8sII")
+_PREFIX = struct.Struct("<8sIII")
 _ALIGN = 64
 _HEADER_LIMIT = 1 << 20
 _DTYPES = ("|u1", "|i1", "<i2", "<i4", "<u4", "<u8", "<f4")
 _CHUNK = 1 << 24
+_LONGEST_NAME = 100
 
 
 def write(path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Arrays) -> None:
@@ -43,6 +45,7 @@ def write(path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Arrays)
 
     ``meta`` holds plain values that msgpack knows. Raises OSError where the folder cannot be written.
     """
+    assert all(array.ndim in (1, 2) and array.dtype.newbyteorder("<").str in _DTYPES for array in arrays.values())
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     sections = []
     offset = 0  # within the body
@@ -62,7 +65,7 @@ def write(path: str | os.PathLike[str], meta: Mapping[str, Any], arrays: Arrays)
     if len(header) > _HEADER_LIMIT:
         raise ModelFormatError(f"{path}: a header of {len(header)} bytes is over the limit of {_HEADER_LIMIT}")
     with replacing(path) as file:
-        file.write(_PREFIX.pack(MAGIC, VERSION, len(header)))
+        file.write(_PREFIX.pack(MAGIC, VERSION, len(header), zlib.crc32(header)))
         file.write(header)
         file.write(bytes(-(_PREFIX.size + len(header)) % _ALIGN))
         for array in contiguous.values():
@@ -83,22 +86,19 @@ def read(path: str | os.PathLike[str], verify: bool = False) -> tuple[dict[str, 
     Raises ModelNotFoundError where there is none, ModelFormatError where it is not a whole ngramgen file of version 1;
     with ``verify`` also where a section's checksum is wrong.
     """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < _PREFIX.size:
-                raise ModelFormatError(f"{path}: {size} bytes are too few for a model file")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (FileNotFoundError, IsADirectoryError):
-        raise ModelNotFoundError(f"there is no model file {path}") from None
-    magic, version, length = _PREFIX.unpack_from(mapped, 0)
+    mapped = _mapped(path)
+    size = len(mapped)
+    magic, version, length, crc32 = _PREFIX.unpack_from(mapped, 0)
     if magic != MAGIC:
         raise ModelFormatError(f"{path}: this is not an ngramgen model file (byte 0 does not begin its signature)")
     if version != VERSION:
         raise ModelFormatError(f"{path}: version {version} of the format is not known; this ngramgen reads {VERSION}")
     if length > _HEADER_LIMIT or _PREFIX.size + length > size:
         raise ModelFormatError(f"{path}: the header (byte 12) claims {length} bytes, more than there can be")
-    header = _unpack(path, mapped[_PREFIX.size : _PREFIX.size + length])
+    packed = mapped[_PREFIX.size : _PREFIX.size + length]
+    if zlib.crc32(packed) != crc32:
+        raise ModelFormatError(f"{path}: the header at byte {_PREFIX.size} is damaged (checksum)")
+    header = _unpack(path, packed)
     body = _PREFIX.size + length
     body += -body % _ALIGN
     arrays: Arrays = {}
@@ -116,6 +116,19 @@ def read(path: str | os.PathLike[str], verify: bool = False) -> tuple[dict[str, 
     return header["meta"], arrays
 
 
+def _mapped(path: str | os.PathLike[str]) -> mmap.mmap:
+    if os.path.exists(path) and not os.path.isfile(path):  # opening a pipe would wait for its writer
+        raise ModelNotFoundError(f"{path} is not a file; name a .ngram file")
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size < _PREFIX.size:
+                raise ModelFormatError(f"{path}: {size} bytes are too few for a model file")
+            return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelNotFoundError(f"there is no model file {path}") from None
+
+
 def _unpack(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
     try:
         header = msgpack.unpackb(data, strict_map_key=True, max_map_len=4096, max_array_len=1 << 16)
@@ -130,6 +143,8 @@ def _unpack(path: str | os.PathLike[str], data: bytes) -> dict[str, Any]:
         isinstance(s, dict) and set(s) == set(keys) and all(type(s[k]) is kind for k, kind in keys.items())
         for s in header["sections"]
     )
+    # messages show these
+    right = right and all(len(s["name"]) <= _LONGEST_NAME and len(s["shape"]) in (1, 2) for s in header["sections"])
     if not right:
         raise ModelFormatError(f"{path}: the header at byte {_PREFIX.size} does not have the form of version {VERSION}")
     return header  # type: ignore[no-any-return]
@@ -142,16 +157,16 @@ def _section(
     name, offset, length = section["name"], body + section["offset"], section["length"]
     where = f"{path}: section {name!r} at byte {offset}"
     if section["dtype"] not in _DTYPES:
-        raise ModelFormatError(f"{where} has the unknown type {section['dtype']!r}")
+        raise ModelFormatError(f"{where} has the unknown type {section['dtype'][:8]!r}")
     if offset != end or length < 0 or offset + length > size:
         raise ModelFormatError(f"{where} does not lie in the file (it has {length} bytes, the file {size})")
     dtype = np.dtype(section["dtype"])
     count = 1
     for extent in section["shape"]:
-        if type(extent) is not int or extent < 0:
-            raise ModelFormatError(f"{where} has the impossible shape {section['shape']}")
+        if type(extent) is not int or not 0 <= extent <= size:
+            raise ModelFormatError(f"{where} has an impossible shape")
         count *= extent
-    if len(section["shape"]) not in (1, 2) or count * dtype.itemsize != length:
+    if count * dtype.itemsize != length:
         raise ModelFormatError(f"{where} has {length} bytes, which its shape {section['shape']} does not fill")
     array = np.frombuffer(mapped, dtype=dtype, count=count, offset=offset).reshape(section["shape"])
     return name, array.astype(dtype.newbyteorder("="), copy=False)

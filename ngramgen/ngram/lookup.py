@@ -22,6 +22,9 @@ def find(order: GramOrder, word_bits: int, contexts: Ids, words: Ids) -> tuple[I
 
     The three arrays are as long as there are hits, in the order of the queries.
     """
+    if not order.size:  # all its grams were pruned, or no sentence is that long
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, order.packed
     low = order.children.take(contexts).astype(np.int64)
     high = order.children.take(contexts + 1).astype(np.int64)
     place = high - low
@@ -38,6 +41,7 @@ def find(order: GramOrder, word_bits: int, contexts: Ids, words: Ids) -> tuple[I
     inside &= stored < words
     left = np.flatnonzero(inside)
     place, high, words = place.take(left), high.take(left), words.take(left)
+    np.minimum(high, order.size, out=high)  # in a damaged file the end may lie behind all grams
     while len(left):
         place += 1
         stored = _stored_words(order, place)

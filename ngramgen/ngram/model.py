@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
-from ngramgen.model import BOS, EOS, UNK, Tokenizer
+from ngramgen.model import BOS, UNK, Tokenizer
 from ngramgen.ngram.drawing import Base, BatchDrawer, ScalarDrawer
 from ngramgen.ngram.lookup import find, score_text
 from ngramgen.ngram.sequences import FEW, one_by_one, side_by_side, stream
@@ -79,13 +79,21 @@ class NgramModel:
 
     def advance(self, state: NgramState, ids: NDArray[np.integer[Any]]) -> NgramState:
         """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
-        ids = np.asarray(ids, np.int32)
+        ids = self._checked(ids)
         if ids.ndim != 2 or len(ids) != state.batch:
             raise OptionError(f"ids of shape {ids.shape} do not fit a batch of {state.batch}; give (B, T)")
-        if ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
-            raise OptionError(f"ids must lie in [0, {self.vocab_size}), but {ids.min()} to {ids.max()} were given")
-        words = np.concatenate([state.words, ids], axis=1)
+        words = np.concatenate([state.words, ids.astype(np.int32)], axis=1)
         return NgramState(self, words, self.context_grams(words))
+
+    def _checked(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+        ids = np.asarray(ids)
+        if not ids.size:
+            return ids.astype(np.int32)
+        if ids.dtype.kind not in "iu":
+            raise OptionError(f"ids must be integers, not {ids.dtype}")
+        if not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
+            raise OptionError(f"ids must lie in [0, {self.vocab_size}), but {ids.min()} to {ids.max()} were given")
+        return ids
 
     def context_grams(self, words: NDArray[np.int32]) -> Ids:
         """For rows of words (B, L) and each length k below the order: the gram of the last k words, (B, order - 1)."""
@@ -177,8 +185,11 @@ class NgramModel:
         return result
 
     def score(self, ids: NDArray[np.integer[Any]]) -> Floats:
-        """Natural log-probability (T,) float64 of every token of one sentence, <s> seen."""
-        words = np.concatenate([np.array([BOS], np.int64), np.asarray(ids, np.int64)])
+        """Natural log-probability (T,) float64 of every token of one sentence, <s> seen.
+
+        Raises OptionError for ids outside the vocabulary.
+        """
+        words = np.concatenate([np.array([BOS], np.int64), self._checked(ids).astype(np.int64)])
         with np.errstate(divide="ignore"):
             return np.log(score_text(self.table, words)[1:])
 
@@ -224,10 +235,17 @@ class NgramModel:
         words = np.concatenate([np.array([BOS], np.int32), np.asarray(prompt, np.int32)])
         return self.context_grams(words[None, :])
 
-    def score_continuation(self, prompt: NDArray[np.integer[Any]], ids: NDArray[np.integer[Any]], ended: bool) -> float:
-        """The natural log-probability of ids (and then </s>, if ``ended``) after a prompt."""
-        words = np.concatenate([np.asarray(prompt), np.asarray(ids), np.array([EOS] if ended else [], np.int64)])
-        return float(self.score(words)[len(prompt) :].sum())
+    def score_continuations(
+        self, prompts: Sequence[NDArray[np.integer[Any]]], continuations: Sequence[NDArray[np.integer[Any]]]
+    ) -> Floats:
+        """The natural log-probability of each continuation after its prompt, (B,) float64."""
+        begin = np.array([BOS], np.int64)
+        parts = [part for both in zip(prompts, continuations, strict=True) for part in (begin, *both)]
+        logprobs = self.score_text(np.concatenate(parts).astype(np.int64))
+        ends = np.cumsum([len(part) for part in parts])[2::3]
+        return np.array(
+            [logprobs[end - len(ids) : end].sum() for ids, end in zip(continuations, ends.tolist(), strict=True)]
+        )
 
     def top(self, state: NgramState, k: int) -> tuple[Ids, Floats]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
@@ -257,7 +275,8 @@ class NgramModel:
             probabilities = np.concatenate([probabilities, rest * distribution.factor])
             best = self._best(ids, probabilities, k)
             ids, probabilities = ids[best], probabilities[best]
-        return ids, np.log(probabilities)
+        with np.errstate(divide="ignore"):
+            return ids, np.log(probabilities)
 
     @staticmethod
     def _best(ids: Ids, probabilities: Floats, k: int) -> Ids:

@@ -19,7 +19,7 @@ Ids = NDArray[np.int64]
 Seeds = NDArray[np.uint64]
 Tokens = NDArray[np.int32]
 
-ROWS = 1 << 13
+ROWS = 1 << 14
 """Sequences drawn side by side: enough to hide numpy's cost of a call, few enough for the cache."""
 FEW = 48
 """So few sequences are drawn sooner one by one."""
@@ -66,11 +66,13 @@ def side_by_side(
     contexts = starts[which[:rows]]
     steps = np.zeros(rows, np.int64)
     own = seeds[:rows].copy()
-    drawn = np.empty((rows, max_new_tokens), np.int32)
+    drawn = np.empty((rows, min(max_new_tokens, _BLOCK)), np.int32)
     begun, next_out = rows, 0
     waiting: dict[int, tuple[Tokens, bool]] = {}
     while len(sequence):
         words, contexts = drawer.draw(contexts, uniforms(own, steps))
+        if int(steps.max()) == drawn.shape[1]:  # sequences end long before a generous limit
+            drawn = np.concatenate([drawn, np.empty_like(drawn)], axis=1)
         drawn[np.arange(len(words)), steps] = words
         steps += 1
         ended = words == EOS

@@ -52,6 +52,7 @@ class Smoothing:
     name: ClassVar[str] = ""
     reading: ClassVar[Reading] = "interpolate"
     counts: ClassVar[Literal["adjusted", "raw"]] = "raw"
+    tallies_as_lmplz: ClassVar[bool] = False  # see counting.last_position
 
     def discount(self, counts_of_counts: Sequence[int]) -> Discount:
         """The discount of an order from t1, t2, t3, t4: how many of its grams have a count of 1, 2, 3, 4."""
@@ -81,13 +82,14 @@ class ModifiedKneserNey(Smoothing):
 
     name = "modified-kneser-ney"
     counts = "adjusted"
+    tallies_as_lmplz = True
 
     def discount(self, counts_of_counts: Sequence[int]) -> Discount:
-        t = [float(n) for n in counts_of_counts]
-        if 0.0 in t[:3]:
+        if 0 in counts_of_counts[:3]:
             return Discount(FALLBACK, fallback=True)
-        y = t[0] / (t[0] + 2 * t[1])
-        first, second, third = (k - (k + 1) * y * t[k] / t[k - 1] for k in (1, 2, 3))
+        t = np.array(counts_of_counts, np.float32)  # lmplz computes in single precision, which shows in small discounts
+        y = t[0] / np.float32(counts_of_counts[0] + 2 * counts_of_counts[1])
+        first, second, third = (float(np.float32(k) - np.float32(k + 1) * y * t[k] / t[k - 1]) for k in (1, 2, 3))
         if not (0 <= first <= 1 and 0 <= second <= 2 and 0 <= third <= 3):
             return Discount(FALLBACK, fallback=True)
         return Discount((first, second, third))
@@ -155,7 +157,9 @@ class Laplace(Lidstone):
 
 @dataclass(frozen=True)
 class StupidBackoff(Smoothing):
-    """Relative frequencies, times a factor for each word that the context is shortened; they do not sum to 1.
+    """Relative frequencies, times a factor for each context that was seen, but not before this word.
+
+    They do not sum to 1. A context that was never seen costs no factor, as in an ARPA file.
 
     Brants, Popat, Xu, Och & Dean (2007), "Large language models in machine translation", equation 5.
     """
@@ -184,11 +188,11 @@ METHODS: dict[str, type[Smoothing]] = {
 
 def smoothing_from_name(name: str) -> Smoothing:
     """The method of that name, its parameter behind a colon: ``lidstone:0.01``. Raises OptionError."""
-    base, _, argument = name.partition(":")
+    base, colon, argument = name.partition(":") if isinstance(name, str) else ("", "", "")
     if base not in METHODS:
         raise OptionError(f"there is no smoothing {name!r}; the methods are {', '.join(METHODS)}")
     method = METHODS[base]
-    if not argument:
+    if not colon:
         return method()
     if not method().parameters():
         raise OptionError(f"the smoothing {base} takes no parameter, so {name!r} cannot be read; say {base!r}")

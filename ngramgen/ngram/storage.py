@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ngramgen.errors import ModelFormatError, TokenizerError
+from ngramgen.errors import ModelFormatError, ModelNotFoundError, TokenizerError
 from ngramgen.ngram import file
+from ngramgen.ngram.contents import Checker, check_contents
 from ngramgen.ngram.file import Arrays
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.table import GramOrder, NgramTable
-from ngramgen.text.tokenizers import Tokenizer
+from ngramgen.text.cleaning import Cleaner
+from ngramgen.text.tokenizers import KINDS, Tokenizer
 from ngramgen.text.vocabulary import HashIndex, Vocabulary
 
 _PARTS = ("packed", "children", "shifts", "values", "contexts")
@@ -77,11 +80,14 @@ def load_ngram(
     if wrong is not None or set(meta) != set(_META) or meta["kind"] != "ngram":
         raise ModelFormatError(f"{path}: the header's {wrong or 'keys'} are not those of an n-gram model of version 1")
     orders = meta["order"] - 1
+    if not 0 <= orders <= len(arrays):
+        raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
     expected = {"vocabulary.data", "vocabulary.offsets", "vocabulary.keys", "vocabulary.slots"}
     expected |= {"unigrams", "unigram_contexts"} | {f"{part}.{k}" for part in _PARTS for k in range(2, orders + 2)}
     if set(arrays) != expected:
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
-    check = _Checker(path)
+    cleaning = _cleaning(path, meta)
+    check = Checker(path)
     vocabulary = _vocabulary(arrays, check)
     table = _table(meta, arrays, check)
     check(
@@ -89,22 +95,29 @@ def load_ngram(
         len(vocabulary) == table.vocab_size,
         f"has {table.vocab_size} words, the vocabulary {len(vocabulary)}",
     )
-    model = NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary))
-    return model, tuple(map(str, meta["cleaning"])), meta["about"]
+    if verify:
+        check_contents(table, vocabulary, check)
+    return NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary)), cleaning, meta["about"]
 
 
-class _Checker:
-    """Turns a condition that does not hold into the one error that names file and section."""
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = path
-
-    def __call__(self, section: str, holds: bool, problem: str) -> None:
-        if not holds:
-            raise ModelFormatError(f"{self.path}: section {section!r} {problem}; the file is damaged")
+def check_ngram(path: str | os.PathLike[str], model: NgramModel) -> None:
+    """Read all that a model was mapped from. Raises ModelFormatError, naming file and section, where it is damaged."""
+    assert isinstance(model.tokenizer, Tokenizer)
+    with suppress(ModelNotFoundError):  # the name may be gone, or another's by now; the map is still here
+        file.read(path, verify=True)
+    check_contents(model.table, model.tokenizer.vocabulary, Checker(path))
 
 
-def _vocabulary(arrays: Arrays, check: _Checker) -> Vocabulary:
+def _cleaning(path: str | os.PathLike[str], meta: dict[str, Any]) -> tuple[str, ...]:
+    if meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
+        raise ModelFormatError(f"{path}: the tokenizer {meta['tokenizer'][:40]!r} is not known to this ngramgen")
+    try:
+        return Cleaner(meta["cleaning"]).steps
+    except (ValueError, AttributeError):  # OptionError, or no string
+        raise ModelFormatError(f"{path}: a step of the text's cleaning is not known to this ngramgen") from None
+
+
+def _vocabulary(arrays: Arrays, check: Checker) -> Vocabulary:
     data, offsets = arrays["vocabulary.data"], arrays["vocabulary.offsets"]
     keys, slots = arrays["vocabulary.keys"], arrays["vocabulary.slots"]
     check("vocabulary.data", data.dtype == np.uint8 and data.ndim == 1, "is not a row of bytes")
@@ -119,7 +132,7 @@ def _vocabulary(arrays: Arrays, check: _Checker) -> Vocabulary:
     return Vocabulary(data, offsets, HashIndex(slots, keys))
 
 
-def _table(meta: dict[str, Any], arrays: Arrays, check: _Checker) -> NgramTable:
+def _table(meta: dict[str, Any], arrays: Arrays, check: Checker) -> NgramTable:
     unigrams, pairs = arrays["unigrams"], arrays["unigram_contexts"]
     check("unigrams", unigrams.dtype == np.float32 and unigrams.ndim == 1 and len(unigrams) >= 3, "has the wrong type")
     check(
@@ -145,7 +158,7 @@ def _table(meta: dict[str, Any], arrays: Arrays, check: _Checker) -> NgramTable:
     return NgramTable(unigrams, pairs, tuple(orders), word_bits, meta["reading"], meta["normalised"])
 
 
-def _check_order(order: GramOrder, k: int, lower: int, word_bits: int, check: _Checker) -> None:
+def _check_order(order: GramOrder, k: int, lower: int, word_bits: int, check: Checker) -> None:
     packed, children, shifts = order.packed, order.children, order.shifts
     wide = word_bits + order.value_bits + order.context_bits
     right = packed.dtype in (np.uint32, np.uint64) and packed.ndim == 1 and wide <= 8 * packed.itemsize

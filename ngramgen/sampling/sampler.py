@@ -10,6 +10,7 @@ ran in nor on the other sequences.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     Ids: TypeAlias = NDArray[np.int32]
     Seeds: TypeAlias = NDArray[np.uint64]
 
+_SCORED_TOGETHER = 256  # sequences whose log-probabilities an engine gives in one call
 _BLOCK = 2**21  # log-probabilities filtered at a time: 16 MB a copy, however large batch and vocabulary
 
 FinishReason: TypeAlias = Literal["stop", "length", "eos"]
@@ -127,20 +129,17 @@ def _is_direct(model: Any, options: SamplingOptions) -> bool:
 def _direct(
     model: Any, prompts: list[Ids], options: SamplingOptions, seeds: Seeds, with_logprob: bool
 ) -> Iterator[Generated]:
-    sequences = model.sample_sequences(prompts, options.max_new_tokens, seeds)
-    for prompt, (ids, ended) in zip(prompts, sequences, strict=True):
-        logprob = _score(model, prompt, ids, ended) if with_logprob else None
-        yield Generated(np.asarray(ids, dtype=np.int32), logprob, "eos" if ended else "length")
-
-
-def _score(model: Any, prompt: Ids, ids: Ids, ended: bool) -> float:
-    if hasattr(model, "score_continuation"):
-        return float(model.score_continuation(prompt, ids, ended))
-    state, total = _read(model, prompt[None, :]), 0.0
-    for token in [*ids, EOS] if ended else ids:
-        total += float(model.logprobs(state)[0, token])
-        state = model.advance(state, np.array([[token]], dtype=np.int32))
-    return total
+    pairs = zip(prompts, model.sample_sequences(prompts, options.max_new_tokens, seeds), strict=True)
+    if not with_logprob:
+        for _, (ids, ended) in pairs:
+            yield Generated(ids, None, "eos" if ended else "length")
+        return
+    while some := list(itertools.islice(pairs, _SCORED_TOGETHER)):
+        ends = np.array([EOS], dtype=np.int32)
+        rows = [np.concatenate([ids, ends]) if ended else ids for _, (ids, ended) in some]
+        logprobs = model.score_continuations([prompt for prompt, _ in some], rows)
+        for (_, (ids, ended)), logprob in zip(some, logprobs.tolist(), strict=True):
+            yield Generated(ids, logprob, "eos" if ended else "length")
 
 
 def _direct_stream(model: Any, prompt: Ids, options: SamplingOptions, child: np.uint64) -> Iterator[int]:

@@ -248,7 +248,7 @@ def _valid(block: bytes, name: str, line: int, errors: str) -> bytes:
         offset = error.start - (block.rfind(b"\n", 0, error.start) + 1)
         raise CorpusError(
             f"{name}, line {line}: byte 0x{block[error.start]:02x} at offset {offset} of the line is not UTF-8; "
-            f"convert the file to UTF-8 or replace what is not (errors='replace')."
+            f"convert the file to UTF-8 or replace what is not (--errors replace, errors='replace' in Python)."
         ) from None
     return block
 
@@ -293,7 +293,7 @@ def _encoded(text: str, name: str, number: int, errors: str) -> bytes:
         found = f"U+{ord(text[error.start]):04X}"
         raise CorpusError(
             f"{name} {number}: character {error.start} is a lone surrogate, {found}, which is no text; "
-            f"mend it or replace it (errors='replace')."
+            f"mend it or replace it (--errors replace, errors='replace' in Python)."
         ) from None
 
 

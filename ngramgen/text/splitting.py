@@ -80,19 +80,23 @@ def split_characters(block: bytes) -> Spans:
 
 
 def split_words(block: bytes) -> Spans:
-    """Words with the space before them, marks one by one: joining a line's tokens gives the line back.
+    """Words with the space before them, marks one by one; joined, they are the line with a space before it.
+
+    The space that a line begins with makes a word the same token there as in the middle of a line. A line that begins
+    with an ideograph or another letter that stands alone has none; that its first sign is no space then tells.
 
     A word is a run of letters, digits and everything that is not white space, punctuation or a symbol; an apostrophe
     between two such characters belongs to it. Ideographs, kana and Thai, Lao, Khmer and Burmese letters are tokens of
     their own. Runs of one mark ("...", "--") are one token. One plain space goes with the token behind it; other white
     space stands alone.
     """
-    buffer = padded(block)
     ascii_only = block.isascii()
-    if ascii_only:
-        codes = buffer[: len(block)].astype(np.int64)
-    else:
-        codes = np.frombuffer(block.decode().encode("utf-32-le"), dtype="<u4").astype(np.int64)
+    encoded = block if ascii_only else block.decode().encode("utf-32-le")
+    codes = np.frombuffer(encoded, dtype=np.uint8 if ascii_only else "<u4").astype(np.int64)
+    codes = np.insert(codes, _spaced_lines(codes), 32)
+    spaced = (
+        codes.astype(np.uint8).tobytes() if ascii_only else codes.astype("<u4").tobytes().decode("utf-32-le").encode()
+    )
     classes = _class_table().take(codes)
     inside = (classes == _APOSTROPHE)[1:-1] & (classes[:-2] == _WORD) & (classes[2:] == _WORD)
     classes[1:-1][inside] = _WORD
@@ -111,7 +115,15 @@ def split_words(block: bytes) -> Spans:
         offsets = np.zeros(len(codes) + 1, np.int64)
         np.cumsum(widths, out=offsets[1:])
         starts = offsets.take(starts)
-    return _drop_newlines(buffer, starts, np.diff(starts, append=len(block)))
+    return _drop_newlines(padded(spaced), starts, np.diff(starts, append=len(spaced)))
+
+
+def _spaced_lines(codes: Offsets) -> Offsets:
+    """Where the lines begin that a space is put before: not empty ones, nor those with a letter that stands alone."""
+    begins = np.roll(np.flatnonzero(codes == 10) + 1, 1)
+    begins[:1] = 0
+    firsts = codes.take(begins)
+    return begins.compress((firsts != 10) & (_class_table().take(firsts) != _ALONE))
 
 
 def split_strings(lines: list[list[str]]) -> Spans:

@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -73,6 +74,18 @@ class Tokenizer:
         separator = b" " if self.joins_with_space else b""
         return separator.join(map(self._texts.__getitem__, shown)).decode("utf-8", "replace")
 
+    def decode_many(self, rows: Sequence[NDArray[np.integer[Any]]]) -> list[str]:
+        """`decode` of many rows of ids at once."""
+        ids = np.concatenate([np.zeros(0, np.int64), *rows])
+        if not len(ids) or int(ids.min()) < len(SPECIALS):
+            return [self.decode(row) for row in rows]
+        filled = [row for row in rows if len(row)]
+        text = self.vocabulary.join(filled, ids, b" " if self.joins_with_space else b"")
+        if text.count(b"\n") > len(filled):  # a token of the bytes is a newline
+            return [self.decode(row) for row in rows]
+        texts = iter(text.decode("utf-8", "replace").split("\n"))
+        return [next(texts) if len(row) else "" for row in rows]
+
     def token(self, index: int) -> str:
         """The text of one id as it is shown to a person: specials by their names."""
         if index < len(SPECIALS):
@@ -115,34 +128,53 @@ def fixed_vocabulary(kind: str) -> Vocabulary | None:
 
 
 def _nltk_splitter(name: str) -> Splitter:
-    """Any class or function of ``nltk.tokenize`` that needs no further argument."""
+    """Any tokenizer class or function of ``nltk.tokenize`` that needs no further argument."""
     try:
         import nltk.tokenize
+        from nltk.tokenize.api import TokenizerI
     except ImportError:
         raise MissingDependencyError(
             f"the tokenizer nltk:{name} needs nltk; install it with pip install 'ngramgen[nltk]'"
         ) from None
     found = getattr(nltk.tokenize, name, None)
+
+    def split(block: bytes) -> Spans:
+        return split_strings([_nltk_tokens(tokenize, line, name) for line in block.decode().split("\n")[:-1]])
+
     try:
-        tokenize = found().tokenize if isinstance(found, type) else found
-        if not callable(tokenize):
+        # a model file names the tokenizer, so not everything that lies in the module may be called
+        if not (name.endswith("_tokenize") or (isinstance(found, type) and issubclass(found, TokenizerI))):
             raise TypeError
+        tokenize = found().tokenize if isinstance(found, type) else found
+        split(b"a b\n")
+    except LookupError as error:
+        raise _missing_data(name, error) from None
     except TypeError:
         raise TokenizerError(
             f"nltk.tokenize has no tokenizer {name!r} that works without arguments; "
             "try nltk:TreebankWordTokenizer or nltk:TweetTokenizer"
         ) from None
-
-    def split(block: bytes) -> Spans:
-        lines = block.decode().split("\n")[:-1]
-        try:
-            return split_strings([list(tokenize(line)) for line in lines])
-        except LookupError:
-            raise MissingDependencyError(
-                f"nltk:{name} needs data that is not there; get it with python -m nltk.downloader punkt_tab"
-            ) from None
-
     return split
+
+
+def _nltk_tokens(tokenize: Any, line: str, name: str) -> list[str]:
+    try:
+        tokens = tokenize(line)
+    except LookupError as error:
+        raise _missing_data(name, error) from None
+    except ValueError as error:
+        raise TokenizerError(f"nltk:{name} refuses the line {line[:40]!r}: {error}") from None
+    if not isinstance(tokens, list):  # a detokenizer's string, spans
+        raise TypeError
+    return tokens
+
+
+def _missing_data(name: str, error: LookupError) -> MissingDependencyError:
+    found = re.search(r"nltk\.download\('([\w-]+)'\)", str(error))
+    data = found[1] if found else "punkt_tab"
+    return MissingDependencyError(
+        f"nltk:{name} needs data that is not there; get it with python -m nltk.downloader {data}"
+    )
 
 
 def with_borders(ids: NDArray[np.int64], line_ends: NDArray[np.int64]) -> NDArray[np.int64]:

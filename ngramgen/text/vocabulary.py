@@ -12,7 +12,7 @@ chance of 3e-8). The table is open-addressed and filled in order of id, so that 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,22 +104,23 @@ class HashIndex:
         """The id of each key, -1 where there is none, (T,) int64."""
         if not self.keys.size:
             return np.full(keys.size, -1)
-        if not self.keys.size:
-            return np.full(len(keys), -1)
         bits = self.slots.size.bit_length() - 1
         place = ((keys * _SLOT) >> np.uint64(64 - bits)).view(np.int64)
         found = self.slots.take(place).astype(np.int64)
         found -= 1
-        # an empty slot reads keys[-1] and is told apart below
-        wrong = self.keys.take(found, mode="wrap") != keys
+        # an empty slot reads keys[0] and is told apart below; not mode="wrap", which takes time for wild ids
+        wrong = self.keys.take(found, mode="clip") != keys
         left = np.flatnonzero(wrong)
         left = left[found.take(left) >= 0]
         mask = self.slots.size - 1
         step = 1
         while len(left):
+            if step > mask:  # only a damaged table has no empty slot
+                found[left] = -1
+                break
             candidate = self.slots.take((place.take(left) + step) & mask).astype(np.int64) - 1
             found[left] = candidate
-            again = (candidate >= 0) & (self.keys.take(candidate, mode="wrap") != keys.take(left))
+            again = (candidate >= 0) & (self.keys.take(candidate, mode="clip") != keys.take(left))
             left = left[again]
             step += 1
         return found
@@ -220,9 +221,30 @@ class Vocabulary:
         """The id of every token, `UNK` for one that is not in the vocabulary, (T,) int64."""
         ids = self.index.find(token_keys(spans))
         ids += len(SPECIALS)
-        ids[ids < len(SPECIALS)] = UNK
+        ids[(ids < len(SPECIALS)) | (ids >= len(self))] = UNK  # beyond the end: a damaged file
         return ids
 
     def token(self, index: int) -> bytes:
         """The bytes of one token; a special has none."""
         return self.data[int(self.offsets[index]) : int(self.offsets[index + 1])].tobytes()
+
+    def join(self, rows: Sequence[NDArray[np.integer[Any]]], ids: NDArray[np.integer[Any]], separator: bytes) -> bytes:
+        """The tokens of rows, none empty, a separator between them and a newline behind each; ``ids`` are all ids."""
+        begins = self.offsets.take(ids).astype(np.int64)
+        lengths = self.offsets.take(ids + 1).astype(np.int64)
+        lengths -= begins
+        if len(lengths) and int(lengths.max()) > self.data.size:  # a damaged file; its gaps would fill the memory
+            raise ValueError("a token is longer than all tokens together")
+        last = np.cumsum([len(row) for row in rows]) - 1
+        lengths += len(separator)
+        lengths[last] += 1 - len(separator)
+        ends = np.cumsum(lengths)
+        begins += lengths
+        begins -= ends
+        source = np.repeat(begins, lengths)
+        source += np.arange(len(source))
+        text = self.data.take(source, mode="clip")  # reads on behind a token where the gap is
+        if separator:
+            text[ends - 1] = separator[0]
+        text[ends[last] - 1] = 10
+        return text.tobytes()

@@ -61,3 +61,16 @@ def test_damaged_model(invoke: Invoke, model_path: Path, tmp_path: Path) -> None
     result = invoke("info", path)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert "cut.ngram" in result.stderr
+
+
+def test_verify(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
+    """--verify reads all of the file: a wrong byte deep inside is one line on stderr that names the section."""
+    assert invoke("info", model_path, "--verify").stdout == invoke("info", model_path).stdout
+    path = tmp_path / "wrong.ngram"
+    data = bytearray(model_path.read_bytes())
+    data[-64] ^= 1  # the last section's first byte
+    path.write_bytes(data)
+    assert invoke("info", path).exit_code == 0
+    result = invoke("info", path, "--verify")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert f"{path}: section 'contexts.3'" in result.stderr

@@ -199,7 +199,7 @@ BROKEN: dict[str, tuple[str | bytes, int, str]] = {
     "a space in a word": (MODEL.replace("-0.7\ta\t", "-0.7\ta a\t"), 10, "4 fields"),
     "probability no number": (MODEL.replace("-0.9\t", "-0,9\t"), 16, "'-0,9' is not a number"),
     "probability NaN": (MODEL.replace("-0.9\t", "nan\t"), 16, "'nan' is not a number"),
-    "probability infinite": (MODEL.replace("-0.9\t", "-inf\t"), 16, "not finite"),
+    "probability infinite": (MODEL.replace("-0.9\t", "inf\t"), 16, "positive"),
     "probability positive": (MODEL.replace("-0.9\t", "0.9\t"), 16, "positive"),
     "backoff no number": (MODEL.replace("\t-0.3\n", "\tx\n"), 14, "backoff 'x'"),
     "backoff infinite": (MODEL.replace("\t-0.3\n", "\tinf\n"), 14, "backoff 'inf'"),

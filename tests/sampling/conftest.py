@@ -103,10 +103,9 @@ class DirectBigramModel(BigramModel):
             last, step = int(draw(row, uniforms(np.array([seed]), step))[0]), step + 1
             yield last
 
-
-class ScoringBigramModel(DirectBigramModel):
-    def score_continuation(self, prompt: Ids, ids: Ids, ended: bool) -> float:
-        return -1.5
+    def score_continuations(self, prompts: list[Ids], continuations: list[Ids]) -> NDArray[np.float64]:
+        rows = [self.score(np.concatenate(both))[-len(both[1]) :] for both in zip(prompts, continuations, strict=True)]
+        return np.array([row.sum() for row in rows])
 
 
 def _toy(
@@ -122,7 +121,7 @@ def _toy(
     if probs is None:
         probs = np.random.default_rng(seed).gamma(0.5, size=(tokenizer.vocab_size,) * 2) + 1e-3
         probs[:, 2] = eos * probs.sum(axis=1)
-    models = {"plain": BigramModel, "direct": DirectBigramModel, "scoring": ScoringBigramModel}
+    models = {"plain": BigramModel, "direct": DirectBigramModel}
     return models[kind](probs, tokenizer)
 
 

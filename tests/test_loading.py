@@ -1,0 +1,174 @@
+"""`load`: whatever names a model, and whatever does not."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import ngramgen
+from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError
+from ngramgen.loading import load
+
+TEXT = ["a rose is a rose", "a rose", "is it", ""]
+QUERY = "a rose is it red"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One model in each format."""
+    folder = tmp_path_factory.mktemp("models")
+    model = ngramgen.train(TEXT, order=3, tokenizer="whitespace")
+    for name in ("m.ngram", "m.arpa", "m.arpa.gz"):
+        model.save(folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["m.ngram", "m.arpa", "m.arpa.gz"])
+@pytest.mark.parametrize("kind", [str, Path])
+@pytest.mark.parametrize("verify", [False, True])
+def test_formats(name: str, kind: type, verify: bool, folder: Path) -> None:
+    """A .ngram file and an ARPA file, plain or packed, by name or path, give the same model."""
+    model = load(kind(folder / name), verify=verify)
+    expected = ngramgen.train(TEXT, order=3, tokenizer="whitespace")
+    assert model.score(QUERY) == pytest.approx(expected.score(QUERY), abs=1e-5)
+    assert [token.token for token in model.next("a", 3)] == [token.token for token in expected.next("a", 3)]
+
+
+@pytest.mark.parametrize("name", ["m", "m.bin", "m.arpa", "m.NGRAM", "m.gz"])
+def test_the_signature_tells_a_ngram_file(name: str, folder: Path, tmp_path: Path) -> None:
+    """A .ngram file under any other name is one still."""
+    shutil.copy(folder / "m.ngram", tmp_path / name)
+    assert load(tmp_path / name).model.order == 3
+
+
+def test_arpa_under_another_name(folder: Path, tmp_path: Path) -> None:
+    """An ARPA file may be called as one likes, packed or not, but not .ngram."""
+    shutil.copy(folder / "m.arpa.gz", tmp_path / "m.lm")
+    assert load(tmp_path / "m.lm").model.order == 3
+    shutil.copy(folder / "m.arpa", tmp_path / "m.ngram")
+    with pytest.raises(ModelFormatError, match=r"m\.ngram: this is not an ngramgen model file"):
+        load(tmp_path / "m.ngram")
+
+
+def test_none() -> None:
+    """Without a name we are told how to get a model."""
+    with pytest.raises(ModelNotFoundError, match="ngramgen train"):
+        load()
+
+
+@pytest.mark.parametrize("name", ["none", "none.ngram", "none/m.arpa", "m.ngram/below", "x" * 300, "a\0b", "x/" * 3000])
+def test_missing(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that leads nowhere, even one that no file can have, is told."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(ModelNotFoundError):
+        load(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "/"])
+def test_folder(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is told to be one."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(ModelNotFoundError, match="is a folder; name a"):
+        load(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.ngram", "pipe.arpa"])
+def test_pipe(name: str, tmp_path: Path) -> None:
+    """A pipe without a writer is refused and not waited for; so is a device without an end."""
+    os.mkfifo(tmp_path / name)
+    for place in (tmp_path / name, Path("/dev/zero")):
+        with pytest.raises(ModelNotFoundError, match="is a pipe or a device"):
+            load(place)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="needs a user who may not read all")
+@pytest.mark.parametrize("mode", [0o000, 0o200])
+def test_unreadable(mode: int, folder: Path, tmp_path: Path) -> None:
+    """A file or folder that may not be read is told with the reason."""
+    inside = tmp_path / "closed"
+    inside.mkdir()
+    path = Path(shutil.copy(folder / "m.ngram", inside))
+    path.chmod(mode)
+    with pytest.raises(ModelNotFoundError, match="cannot be read: Permission denied"):
+        load(path)
+    inside.chmod(0)
+    try:
+        with pytest.raises(ModelNotFoundError, match="cannot be read: Permission denied"):
+            load(path)
+    finally:
+        inside.chmod(0o700)
+
+
+def test_reading_fails(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the system does not let us open is told with the system's reason."""
+
+    def failing(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", failing)
+    with pytest.raises(ModelNotFoundError, match=r"m\.ngram cannot be read: Permission denied"):
+        load(folder / "m.ngram")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\n",
+        b"\x89NGRAM\n",
+        b"hello\n",
+        b"\x89PNG\r\n\x1a\n" + bytes(100),
+        bytes(1000),
+        b"\xff" * 1000,
+        b"PK\x03\x04" + bytes(26),
+        b"\x1f\x8b",
+        b"\x1f\x8b\x08\x00" + bytes(20),
+        gzip.compress(b""),
+        gzip.compress(b"hello"),
+        gzip.compress(b"\\data\\\nngram 1=3\n")[:-4],
+        b"\\data\\\n",
+        b"\\data\\\nngram 1=999999999999\n\n\\1-grams:\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["m.ngram", "m.arpa", "m.arpa.gz", "m"])
+@pytest.mark.parametrize("lenient", [False, True])
+def test_foreign(name: str, content: bytes, lenient: bool, tmp_path: Path) -> None:
+    """A file of another kind, by whatever name, is a ModelFormatError that names it."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=name.replace(".", r"\.")) as caught:
+        load(path, lenient=lenient)
+    assert isinstance(caught.value, ArpaError) == (name != "m.ngram")
+
+
+def test_signature_and_no_more(folder: Path, tmp_path: Path) -> None:
+    """A .ngram file that breaks off is told to be damaged, whatever its name."""
+    for name in ("m.ngram", "m.arpa"):
+        (tmp_path / name).write_bytes((folder / "m.ngram").read_bytes()[:8])
+        with pytest.raises(ModelFormatError, match="8 bytes are too few"):
+            load(tmp_path / name)
+
+
+def test_verify(folder: Path, tmp_path: Path) -> None:
+    """A wrong byte deep inside passes until all bytes are checked."""
+    data = bytearray((folder / "m.ngram").read_bytes())
+    place = len(data) - 64  # the last section's first byte
+    data[place] ^= 1
+    (tmp_path / "m.ngram").write_bytes(data)
+    load(tmp_path / "m.ngram")
+    with pytest.raises(ModelFormatError, match=rf"m\.ngram: section 'contexts\.3' at byte {place} is damaged"):
+        load(tmp_path / "m.ngram", verify=True)
+
+
+def test_errors_of_the_caller_stay(folder: Path) -> None:
+    """An option out of range is not put down to the file."""
+    model = load(folder / "m.ngram")
+    with pytest.raises(OptionError, match="k must be"):
+        model.next("a", k=0)
+    with pytest.raises(OptionError, match="temperature"):
+        model.generate("a", temperature=-1.0)

@@ -1,0 +1,345 @@
+"""What a user holds: joints of prompt and continuation, scores, and clear errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import io
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ngramgen
+from ngramgen.errors import ArpaError, CorpusError, OptionError
+from ngramgen.textmodel import TextModel, sources_of
+
+LINES = [
+    "the cat sat on the mat.",
+    "the dog sat, too!",
+    "a cat and a dog",
+    "",
+    "the mat",
+    "Let's say: it's a cat.",
+    "naïve café 日本",
+]
+KINDS = ["word", "whitespace", "char", "byte", "nltk:WhitespaceTokenizer"]
+
+MODELS: dict[str, TextModel] = {}
+
+
+def model_of(kind: str) -> TextModel:
+    if kind.startswith("nltk"):
+        pytest.importorskip("nltk")
+    if kind not in MODELS:
+        MODELS[kind] = ngramgen.train(LINES, order=4, tokenizer=kind)
+    return MODELS[kind]
+
+
+@pytest.fixture(params=KINDS)
+def model(request: pytest.FixtureRequest) -> TextModel:
+    return model_of(request.param)
+
+
+# Joints
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt", "text"),
+    [
+        ("word", "the quick", "the quick brown fox"),
+        ("word", "the quick ", "the quick brown fox"),
+        ("word", "", "the quick brown fox"),
+        ("word", "what?\nthe quick", "what?\nthe quick brown fox"),
+        ("word", "what?\n", "what?\nthe quick brown fox"),
+        ("whitespace", "the quick", "the quick brown fox"),
+        ("whitespace", "the quick ", "the quick brown fox"),
+        ("whitespace", "the quick\t", "the quick\tbrown fox"),
+        ("whitespace", "", "the quick brown fox"),
+        ("whitespace", "what?\nthe quick", "what?\nthe quick brown fox"),
+        ("whitespace", "what?\n", "what?\nthe quick brown fox"),
+        ("char", "the quick", "the quick brown fox"),
+        ("char", "the quick ", "the quick brown fox"),
+        ("char", "the qu", "the quick brown fox"),
+        ("char", "", "the quick brown fox"),
+        ("char", "what?\n", "what?\nthe quick brown fox"),
+        ("byte", "the quick", "the quick brown fox"),
+        ("byte", "the quick ", "the quick brown fox"),
+        ("byte", "the qu", "the quick brown fox"),
+        ("byte", "what?\nthe", "what?\nthe quick brown fox"),
+        ("nltk:WhitespaceTokenizer", "the quick", "the quick brown fox"),
+        ("nltk:WhitespaceTokenizer", "the quick ", "the quick brown fox"),
+    ],
+)
+def test_prompt_and_continuation_are_joined_as_text(kind: str, prompt: str, text: str) -> None:
+    """The most likely continuation of a sentence seen often gives the sentence, with one space between its words."""
+    if kind.startswith("nltk"):
+        pytest.importorskip("nltk")
+    model = ngramgen.train(["the quick brown fox"] * 3, order=6, tokenizer=kind)
+    assert model.generate(prompt, greedy=True) == text
+    assert prompt + "".join(model.stream(prompt, greedy=True)) == text
+    [made] = model.generate_all(prompt, greedy=True)
+    assert made.text == prompt + made.generated_text == text
+    assert made.prompt == prompt
+    assert made.finish_reason == "eos"
+
+
+def test_marks_follow_without_space() -> None:
+    """A mark that comes next stands directly behind its word."""
+    model = ngramgen.train(["stop, now!"] * 3, order=5)
+    assert model.generate("stop", greedy=True) == "stop, now!"
+    assert model.generate("stop, now", greedy=True) == "stop, now!"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS[:4]),
+    prompt=st.text("the cadog.,' \n\té", max_size=12),
+    seed=st.integers(0, 10**6),
+    options=st.sampled_from([{}, {"temperature": 0.7}, {"stop": (" ",)}, {"max_new_tokens": 0}, {"max_new_tokens": 1}]),
+)
+def test_the_stream_is_the_text(kind: str, prompt: str, seed: int, options: dict[str, Any]) -> None:
+    """The pieces behind the prompt are what generate gives, for any prompt; the prompt itself is never changed."""
+    model = model_of(kind)
+    text = model.generate(prompt, seed=seed, **options)
+    assert isinstance(text, str)
+    assert text.startswith(prompt)
+    assert prompt + "".join(model.stream(prompt, seed=seed, **options)) == text
+
+
+def test_seed_and_number(model: TextModel) -> None:
+    """The same seed gives the same text, the i-th of n does not depend on n, and different ones differ."""
+    one = model.generate("the", seed=7)
+    many = model.generate("the", n=1000, seed=7, max_new_tokens=30)
+    few = model.generate("the", n=3, seed=7, max_new_tokens=30)
+    assert isinstance(few, list)
+    assert many[:3] == few
+    assert model.generate("the", n=1, seed=7) == [one]
+    assert len(set(many)) > 20
+
+
+def test_several_prompts(model: TextModel) -> None:
+    """Each prompt n times, in order, with the log-probability that the continuation has after its prompt."""
+    made = list(model.generate_all(["the", "a cat"], n=2, seed=3, max_new_tokens=5))
+    assert [g.prompt for g in made] == ["the", "the", "a cat", "a cat"]
+    for g in made:
+        prompt = model._encode_prompt(g.prompt)
+        ids = np.concatenate([prompt, g.ids, [2] * (g.finish_reason == "eos")]).astype(np.int32)
+        assert g.logprob == pytest.approx(model.model.score(ids)[len(prompt) :].sum(), abs=1e-6)
+
+
+def test_only_the_last_line_of_a_prompt_is_seen(model: TextModel) -> None:
+    """A line is a sentence: what comes before it changes nothing."""
+    assert model.next("who knows\nthe") == model.next("the")
+    assert model.next("who knows\n") == model.next("")
+
+
+def test_next_is_sorted_and_sums_to_less_than_one(model: TextModel) -> None:
+    """Best first, probabilities and their logarithms agree, and all of them with <unk> make 1."""
+    found = model.next("the", k=10**6)
+    assert all(a.prob >= b.prob - 1e-12 for a, b in itertools.pairwise(found))
+    assert all(t.prob == pytest.approx(math.exp(t.logprob)) for t in found)
+    assert len(found) == model.model.vocab_size - 2
+    state = model.model.advance(model.model.start(), model._encode_prompt("the")[None])
+    unknown = math.exp(float(model.model.logprobs(state)[0, 0]))
+    assert sum(t.prob for t in found) + unknown == pytest.approx(1, abs=1e-5)
+    assert [t.token for t in model.next("the", k=2)] == [t.token for t in found[:2]]
+
+
+# Scores
+
+
+@settings(max_examples=40, deadline=None)
+@given(kind=st.sampled_from(KINDS[:4]), lines=st.lists(st.text("the cadogxé.,' \t", max_size=15), max_size=6))
+def test_scores_add_up(kind: str, lines: list[str]) -> None:
+    """score, score_lines and perplexity tell the same: natural logarithms, or those to a base."""
+    model = model_of(kind)
+    scores = [model.score(line, base=10) for line in lines]
+    assert [model.score(line) for line in lines] == pytest.approx([s * math.log(10) for s in scores])
+    assert [model.score(line, base=2) for line in lines] == pytest.approx([s * math.log2(10) for s in scores])
+    by_line = [s for part in model.score_lines(["".join(f"{line}\n" for line in lines).encode()]) for s in part.log10]
+    assert by_line == pytest.approx(scores)
+    assert model.perplexity(lines).log10 == pytest.approx(sum(scores))
+
+
+def test_a_score_by_hand() -> None:
+    """Laplace, order 1, "a a b": p(a) = 3/8 and p(</s>) = 2/8."""
+    model = ngramgen.train(["a a b"], order=1, smoothing="laplace", tokenizer="whitespace")
+    assert model.score("a a") == pytest.approx(math.log(9 / 64 * 2 / 8), rel=1e-6)
+    assert model.score("a\na") == model.score("a a")
+    assert model.score("") == pytest.approx(math.log(2 / 8), rel=1e-6)
+
+
+@pytest.mark.parametrize("base", [1, 0, -2, math.inf, math.nan, "10", True, None])
+def test_a_wrong_base_is_an_option_error(base: Any) -> None:
+    """No logarithm has it."""
+    with pytest.raises(OptionError, match="base"):
+        model_of("word").score("the", base=base)
+
+
+def test_bits_are_per_byte_of_the_text_as_it_is(tmp_path: Path) -> None:
+    """Cleaning and tokenising take bytes away; the text that was read has them, line ends and all."""
+    raw = "the   cat\n\té \n".encode()
+    (tmp_path / "text").write_bytes(raw)
+    for kind in KINDS[:4]:
+        found = model_of(kind).perplexity(tmp_path / "text")
+        assert found.bits_per_byte == pytest.approx(-found.log10 * math.log2(10) / len(raw))
+
+
+def test_every_line_end_is_one_byte(tmp_path: Path) -> None:
+    """CR LF, LF and the end of the file after a last line: the same text has the same bits per byte."""
+    found = []
+    for number, raw in enumerate([b"the cat\na dog\n", b"the cat\r\na dog\r\n", b"the cat\na dog"]):
+        (tmp_path / str(number)).write_bytes(raw)
+        found.append(model_of("word").perplexity(tmp_path / str(number)))
+    # a last line without its end comes alone, which may show in the last digit of the sum
+    assert found[1].bits_per_byte == pytest.approx(found[0].bits_per_byte, rel=1e-12)
+    assert found[2].bits_per_byte == pytest.approx(found[0].bits_per_byte, rel=1e-12)
+
+
+def test_texts_come_as_paths_files_and_sentences(tmp_path: Path) -> None:
+    """A string is a path, strings in a list or iterator are sentences, and all give the same numbers."""
+    model = model_of("word")
+    path = tmp_path / "text.txt"
+    path.write_text("the cat\na dog\n", "utf-8")
+    with gzip.open(tmp_path / "text.txt.gz", "wb") as file:
+        file.write(path.read_bytes())
+    expected = model.perplexity(["the cat", "a dog"])
+    texts: list[Any] = [str(path), path, [path], (path,), iter(["the cat", "a dog"]), (s for s in ["the cat\na dog"])]
+    texts += [io.BytesIO(b"the cat\na dog\n"), tmp_path / "text.txt.gz", ["the cat\na dog\n"]]
+    for text in texts:
+        assert dataclasses.astuple(model.perplexity(text)) == pytest.approx(dataclasses.astuple(expected)), text
+    assert model.perplexity([path, path]).tokens == 2 * expected.tokens
+
+
+def test_names_of_files_in_a_list_of_strings_are_refused(tmp_path: Path) -> None:
+    """Almost surely the files were meant; the message tells how to name them."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("x\n", "utf-8")
+    with pytest.raises(OptionError, match=r"pathlib\.Path"):
+        model_of("word").perplexity([str(tmp_path / "one"), str(tmp_path / "two")])
+    assert model_of("word").perplexity([str(tmp_path / "one"), "no file"]).tokens > 0
+    assert model_of("word").perplexity(iter([str(tmp_path / "one")])).tokens > 0
+
+
+@pytest.mark.parametrize("texts", [None, 5, b"bytes", bytearray(b"bytes"), [5], [None], ["a", 5], [b"a"]])
+def test_what_is_no_text_is_an_option_error(texts: Any) -> None:
+    """Numbers, bytes and None are neither paths nor sentences."""
+    with pytest.raises(OptionError):
+        model_of("word").perplexity(texts)
+
+
+def test_a_missing_file_is_a_corpus_error(tmp_path: Path) -> None:
+    """Its name is in the message."""
+    with pytest.raises(CorpusError, match="missing"):
+        model_of("word").perplexity(tmp_path / "missing.txt")
+    with pytest.raises(OptionError, match="errors"):
+        model_of("word").perplexity(["a"], errors="ignore")
+
+
+def test_sources() -> None:
+    """What read_blocks is given: each path and file as it is, sentences as one source."""
+    assert sources_of("a") == ["a"]
+    assert sources_of(["a", "b"]) == [["a", "b"]]
+    assert sources_of([]) == [[]]
+    assert sources_of(["-"]) == ["-"]
+    assert sources_of([Path("a"), Path("b")]) == [Path("a"), Path("b")]
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n", 0),
+        ("n", True),
+        ("n", 1.5),
+        ("n", "2"),
+        ("seed", "x"),
+        ("seed", 1.5),
+        ("temperature", -1),
+        ("temperature", math.nan),
+        ("top_k", -1),
+        ("top_p", 0),
+        ("top_p", 1.1),
+        ("min_p", 2),
+        ("typical_p", 0),
+        ("repetition_penalty", 0),
+        ("max_new_tokens", -1),
+        ("max_new_tokens", 1.5),
+        ("min_new_tokens", 101),
+        ("stop", ""),
+        ("stop", 5),
+        ("greedy", "yes"),
+        ("tempature", 1),
+    ],
+)
+def test_a_wrong_option_is_named(name: str, value: Any) -> None:
+    """Before anything is drawn, one error tells which option is wrong."""
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(OptionError, match=name):
+        model_of("word").generate("the", **options)
+    if name != "n":
+        with pytest.raises(OptionError, match=name):
+            model_of("word").stream("the", **options)
+
+
+@pytest.mark.parametrize("k", [0, -1, True, 1.5, "3", None])
+def test_a_wrong_k_is_named(k: Any) -> None:
+    """next gives at least one token."""
+    with pytest.raises(OptionError, match="k must be"):
+        model_of("word").next("the", k=k)
+
+
+@pytest.mark.parametrize("prompt", [None, 5, b"the", ["the", 5]])
+def test_a_wrong_prompt_is_an_option_error(prompt: Any) -> None:
+    """A prompt is a string; several come as a list."""
+    with pytest.raises(OptionError, match="prompts"):
+        model_of("word").generate_all(prompt)
+
+
+# Files
+
+
+def test_the_suffix_tells_the_format(tmp_path: Path) -> None:
+    """.arpa and .arpa.gz are ARPA files, anything else is a .ngram file; the same model gives the same bytes."""
+    model = model_of("whitespace")
+    for name, magic in (
+        ("m.arpa", b"\\data\\"),
+        ("m.arpa.gz", b"\x1f\x8b"),
+        ("m.ngram", b"\x89NGRAM"),
+        ("m", b"\x89NGRAM"),
+    ):
+        model.save(tmp_path / name)
+        model.save(str(tmp_path / f"again-{name}"))
+        data = (tmp_path / name).read_bytes()
+        assert data.startswith(magic)
+        assert data == (tmp_path / f"again-{name}").read_bytes()
+    assert gzip.decompress((tmp_path / "m.arpa.gz").read_bytes()) == (tmp_path / "m.arpa").read_bytes()
+
+
+def test_a_model_that_arpa_cannot_hold_leaves_what_was_there(tmp_path: Path) -> None:
+    """An error names the reason, and neither the old file is lost nor a temporary one left."""
+    (tmp_path / "m.arpa").write_text("old", "utf-8")
+    model = ngramgen.train(LINES, order=2, smoothing="laplace", tokenizer="whitespace")
+    with pytest.raises(ArpaError, match="laplace"):
+        model.save(tmp_path / "m.arpa")
+    assert [p.name for p in tmp_path.iterdir()] == ["m.arpa"]
+    assert (tmp_path / "m.arpa").read_text("utf-8") == "old"
+
+
+def test_the_description_is_plain() -> None:
+    """Values that JSON and msgpack know, and what the model says of itself."""
+    import json
+
+    about = model_of("char").description()
+    assert json.loads(json.dumps(about)) == about
+    assert (about["kind"], about["order"], about["tokenizer"], about["normalised"]) == ("ngram", 4, "char", True)
+    assert about["ngrams"][0] == about["vocab_size"]
+    assert about["cleaning"] == ["nfc", "control", "whitespace"]
