@@ -68,7 +68,7 @@ def main() -> None:
     row("100,000 sentences at once", f"{batch:,.0f} tokens/s", f"{fast:,.0f} tokens/s", f"{batch / fast:.2f}")
     row("sentences one by one", f"{one:,.0f} tokens/s", f"{fast:,.0f} tokens/s", f"{one / fast:.2f}")
     row(f"with markovify's overlap test ({failures:.0%} None)", "", f"{tested:,.0f} tokens/s", f"{batch / tested:.0f}")
-    row("NLTK Kneser-Ney, trigram of 2,000 lines", "", f"{nltk_rate(corpus):,.0f} tokens/s", "")
+    row("NLTK Kneser-Ney, trigram of 2,000 lines", "", f"{nltk_rate(corpus):.2f} tokens/s", "")
 
 
 def nltk_rate(corpus: Path) -> float:

@@ -55,10 +55,10 @@ def distributions(model_path: Path, binary: Path, runs: int) -> None:
     import kenlm
     import numpy as np
 
-    import ngramgen
+    from ngramgen.loading import load
 
     begin = time.perf_counter()
-    model = ngramgen.load(model_path)
+    model = load(model_path)
     opened = time.perf_counter() - begin
     begin = time.perf_counter()
     peer = kenlm.Model(str(binary))

@@ -29,6 +29,8 @@ UNIT = 2.0**30  # a value of 1 as an integer
 BELOW_ONE = 1 - 2.0**-53  # rounding must not lift a uniform number to 1
 SHORT = 4
 """Successors that are added up on the spot; the sums of longer lists are kept."""
+KEPT = 1 << 12
+"""Lists of one order whose sums are kept for draws one by one, before all are dropped."""
 
 
 class Base:
@@ -71,6 +73,8 @@ class _OrderView:
         if end - begin > SHORT:
             sums = self.sums.get(context)
             if sums is None:
+                if len(self.sums) >= KEPT:
+                    self.sums.clear()
                 codes = self.order.value_codes_of(self.order.packed[begin:end])
                 sums = np.cumsum(self.integers.take(codes)).tolist()
                 self.sums[context] = sums
@@ -118,6 +122,13 @@ class ScalarDrawer:
             target = min((target - explicit) / gamma, BELOW_ONE)
         word = min(bisect_right(self.base.view, int(target * UNIT * UNIT)), self.base.last)
         return word, self._after(contexts, word, word * self.factor & self.mask, -1, word)
+
+    def contexts_after(self, words: list[int]) -> list[int]:
+        """The contexts of lengths 1, 2, ... that end with the last of these words, as far as they are there."""
+        contexts: list[int] = []
+        for word in words:
+            contexts = self._after(contexts, word, word * self.factor & self.mask, -1, word)
+        return contexts
 
     def _after(self, contexts: list[int], word: int, scrambled: int, known: int, gram: int) -> list[int]:
         """The contexts after a word, whose gram after context number ``known`` is known."""

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
-from ngramgen.model import BOS, UNK, Tokenizer
+from ngramgen.model import BOS, Tokenizer
+from ngramgen.ngram.distribution import Distributions, Ranked
 from ngramgen.ngram.drawing import Base, BatchDrawer, ScalarDrawer
 from ngramgen.ngram.lookup import find, score_text
 from ngramgen.ngram.sequences import FEW, one_by_one, side_by_side, stream
@@ -45,16 +46,6 @@ class NgramState:
             raise OptionError(f"cannot rewind by {count} tokens: {length - 1} were read")
         words = self.words[:, : length - count]
         return NgramState(self.model, words, self.model.context_grams(words))
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A next-word distribution without a V-long vector: p(w) is listed, or ``factor`` times p(w) of the base."""
-
-    scrambled: Ids  # (m,) ascending scrambled ids of the listed words
-    probabilities: Floats  # (m,)
-    factor: float
-    uniform: bool  # whether the base is uniform, not the unigrams
 
 
 @dataclass(frozen=True)
@@ -102,6 +93,10 @@ class NgramModel:
         batch, length = window.shape
         result = np.full((batch, max(1, table.order - 1)), MISSING)
         result[:, 0] = window[:, -1]
+        if batch == 1:  # numpy's calls would cost more than the look-ups
+            contexts = self._drawer.contexts_after(window[0].tolist())
+            result[0, : len(contexts)] = contexts
+            return result
         scrambled = table.scramble.forward(window)
         grams = window
         for k, order in zip(range(2, min(table.order - 1, length) + 1), table.orders, strict=False):
@@ -115,52 +110,9 @@ class NgramModel:
             result[:, k - 1] = grams[:, -1]
         return result
 
-    def pair(self, length: int, gram: int) -> tuple[float, float]:
-        """Gamma and scale of a context of that length."""
-        if length == 1:
-            gamma, scale = self.table.unigram_contexts[gram].tolist()
-            return gamma, scale
-        order = self.table.orders[length - 2]
-        code = int(order.packed[gram]) & ((1 << order.context_bits) - 1)
-        gamma, scale = order.contexts[code].tolist()
-        return gamma, scale
-
-    def distribution(self, contexts: Ids) -> Distribution:
-        """The next-word distribution after one row of contexts, (order - 1,)."""
-        table = self.table
-        words: Ids = np.zeros(0, np.int64)
-        probabilities: Floats = np.zeros(0)
-        factor, uniform = 1.0, False
-        for length, (gram, order) in enumerate(zip(contexts.tolist(), table.orders, strict=False), start=1):
-            if gram < 0:
-                break
-            gamma, scale = self.pair(length, gram)
-            begin, end = int(order.children[gram]), int(order.children[gram + 1])
-            if table.reading == "uniform" and scale > 0:
-                words, probabilities, factor, uniform = words[:0], probabilities[:0], 1.0, True
-            probabilities = probabilities * gamma
-            factor *= gamma
-            if begin == end:
-                continue
-            packed = order.packed[begin:end]
-            explicit = order.values.take(order.value_codes_of(packed)).astype(np.float64) * scale
-            found = order.words_of(packed)
-            if len(words) == 0:
-                words = found
-                if table.reading == "backoff":
-                    probabilities = explicit
-                else:
-                    probabilities = explicit + factor * (table.uniform if uniform else self._unigrams_of(words))
-                continue
-            place = words.searchsorted(found)
-            if table.reading == "backoff":
-                probabilities[place] = explicit
-            else:
-                probabilities[place] += explicit
-        return Distribution(words, probabilities, factor, uniform)
-
-    def _unigrams_of(self, scrambled: Ids) -> Floats:
-        return self.table.unigrams.take(self.table.scramble.inverse(scrambled)).astype(np.float64)
+    @cached_property
+    def _distributions(self) -> Distributions:
+        return Distributions(self.table)
 
     @cached_property
     def _log_unigrams(self) -> NDArray[np.float32]:
@@ -177,11 +129,11 @@ class NgramModel:
         """(B, V) float32, natural log; each row sums to 1 (but for a model that says it is not normalised)."""
         result = np.empty((state.batch, self.vocab_size), np.float32)
         for row, contexts in zip(result, state.contexts, strict=True):
-            distribution = self.distribution(contexts)
+            distribution = self._distributions.after(contexts)
             base = self._log_uniform if distribution.uniform else self._log_unigrams
             with np.errstate(divide="ignore"):
                 np.add(base, np.float32(np.log(distribution.factor)), out=row)
-                row[self.table.scramble.inverse(distribution.scrambled)] = np.log(distribution.probabilities)
+                row[distribution.ids] = np.log(distribution.probabilities)
         return result
 
     def score(self, ids: NDArray[np.integer[Any]]) -> Floats:
@@ -207,6 +159,10 @@ class NgramModel:
     def _base(self) -> Base:
         return Base(self.table)
 
+    @cached_property
+    def _drawer(self) -> ScalarDrawer:
+        return ScalarDrawer(self.table, self._base)
+
     def sample_sequences(
         self, prompts: Sequence[NDArray[np.integer[Any]]], max_new_tokens: int, child_seeds: NDArray[np.uint64]
     ) -> Iterator[tuple[NDArray[np.integer[Any]], bool]]:
@@ -222,14 +178,13 @@ class NgramModel:
         which = np.array([rows[id(prompt)] for prompt in prompts])
         if len(prompts) <= FEW or not max_new_tokens:
             lists = [_without_missing(row) for row in starts]
-            drawer = ScalarDrawer(self.table, self._base)
-            return one_by_one(drawer, [lists[row] for row in which.tolist()], child_seeds, max_new_tokens)
+            return one_by_one(self._drawer, [lists[row] for row in which.tolist()], child_seeds, max_new_tokens)
         return side_by_side(BatchDrawer(self.table, self._base), starts, which, child_seeds, max_new_tokens)
 
     def sample_stream(self, prompt: NDArray[np.integer[Any]], child_seed: np.uint64) -> Iterator[int]:
         """The same tokens for one prompt, as they are drawn, up to and with </s>."""
         start = _without_missing(self._contexts_after(prompt)[0])
-        return stream(ScalarDrawer(self.table, self._base), start, child_seed)
+        return stream(self._drawer, start, child_seed)
 
     def _contexts_after(self, prompt: NDArray[np.integer[Any]]) -> Ids:
         words = np.concatenate([np.array([BOS], np.int32), np.asarray(prompt, np.int32)])
@@ -253,47 +208,14 @@ class NgramModel:
         <unk> and <s> are left out; equal probabilities are ordered by id. No V-long vector is made where the words
         that were seen in this context outdo all others.
         """
-        distribution = self.distribution(state.contexts[0])
-        ids = self.table.scramble.inverse(distribution.scrambled)
-        probabilities = distribution.probabilities
-        keep = ids > BOS
-        ids, probabilities = ids[keep], probabilities[keep]
-        best = self._best(ids, probabilities, k)
-        ids, probabilities = ids[best], probabilities[best]
-        order = self._by_unigram
-        base = float(self.table.unigrams[order[0]]) if not distribution.uniform else self.table.uniform
-        if len(ids) < k or probabilities[-1] <= distribution.factor * base:
-            listed = self.table.scramble.inverse(distribution.scrambled)
-            others = order[: k + len(listed)]
-            if distribution.uniform:
-                others = np.sort(order)[: k + len(listed)]
-            others = others[~np.isin(others, listed)][:k]
-            rest = self.table.unigrams[others].astype(np.float64)
-            if distribution.uniform:
-                rest = np.full(len(others), self.table.uniform)
-            ids = np.concatenate([ids, others])
-            probabilities = np.concatenate([probabilities, rest * distribution.factor])
-            best = self._best(ids, probabilities, k)
-            ids, probabilities = ids[best], probabilities[best]
+        distribution = self._distributions.after(state.contexts[0])
+        ids, probabilities = self._ranked.best_of(distribution, k)
         with np.errstate(divide="ignore"):
             return ids, np.log(probabilities)
 
-    @staticmethod
-    def _best(ids: Ids, probabilities: Floats, k: int) -> Ids:
-        """Places of the k largest probabilities, largest first, lower ids before higher."""
-        if len(ids) > 4 * k:
-            border = np.partition(probabilities, len(ids) - k)[len(ids) - k]
-            some = np.flatnonzero(probabilities >= border)
-        else:
-            some = np.arange(len(ids))
-        return some[np.lexsort((ids[some], -probabilities[some]))][:k]
-
     @cached_property
-    def _by_unigram(self) -> Ids:
-        """Words by falling unigram probability, without <unk> and <s>."""
-        order = np.argsort(-self.table.unigrams, kind="stable")
-        kept: Ids = order[(order != UNK) & (order != BOS) & (self.table.unigrams[order] > 0)]
-        return kept
+    def _ranked(self) -> Ranked:
+        return Ranked(self.table)
 
 
 def _without_missing(row: Ids) -> list[int]:

@@ -41,8 +41,13 @@ class Scramble:
 
     def forward(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Scrambled ids, int64."""
-        return (ids.astype(np.int64) * self.factor) & (self.size - 1)
+        return self._multiplied(ids, self.factor)
 
     def inverse(self, scrambled: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Word ids again, int64."""
-        return (scrambled.astype(np.int64) * self.inverse_factor) & (self.size - 1)
+        return self._multiplied(scrambled, self.inverse_factor)
+
+    def _multiplied(self, ids: NDArray[np.integer[Any]], factor: int) -> NDArray[np.int64]:
+        result: NDArray[np.int64] = np.multiply(ids, factor, dtype=np.int64, casting="unsafe")
+        result &= self.size - 1
+        return result

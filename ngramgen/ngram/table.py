@@ -47,16 +47,23 @@ class GramOrder:
 
     def words_of(self, packed: Packed) -> NDArray[np.int64]:
         """Scrambled words of packed grams, int64."""
-        return (packed >> packed.dtype.type(self.word_shift)).astype(np.int64)
+        return _as_int64(packed >> packed.dtype.type(self.word_shift))
 
     def value_codes_of(self, packed: Packed) -> NDArray[np.int64]:
         """Value codes of packed grams, int64."""
         kind = packed.dtype.type
-        return ((packed >> kind(self.context_bits)) & kind((1 << self.value_bits) - 1)).astype(np.int64)
+        codes = packed >> kind(self.context_bits)
+        codes &= kind((1 << self.value_bits) - 1)
+        return _as_int64(codes)
 
     def context_codes_of(self, packed: Packed) -> NDArray[np.int64]:
         """Context codes of packed grams, int64."""
-        return (packed & packed.dtype.type((1 << self.context_bits) - 1)).astype(np.int64)
+        return _as_int64(packed & packed.dtype.type((1 << self.context_bits) - 1))
+
+
+def _as_int64(codes: Packed) -> NDArray[np.int64]:
+    """Integers of the packed width as numpy likes its indices; without a copy where the width is the same."""
+    return codes.view(np.int64) if codes.itemsize == 8 else codes.astype(np.int64)
 
 
 @dataclass(frozen=True)

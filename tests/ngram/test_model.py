@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ngramgen.errors import OptionError
 from ngramgen.model import BOS, EOS, UNK, State
 from ngramgen.ngram.counting import corpus_from_sentences, count
+from ngramgen.ngram.distribution import Distributions
 from ngramgen.ngram.estimation import estimate
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.smoothing import METHODS, smoothing_from_name
@@ -51,7 +52,7 @@ def test_all_ways_to_ask_agree(
     for word in range(SIZE):
         if word != BOS:
             assert logprobs[word] == pytest.approx(model.score(np.array([*context, word]))[-1], rel=1e-5, abs=2e-6)
-    distribution = model.distribution(state.contexts[0])
+    distribution = Distributions(model.table).after(state.contexts[0])
     assert (np.diff(distribution.scrambled) > 0).all()
     expected = brute_force_top(model, context)
     for k in (1, 2, 3, len(expected), SIZE, 1000):
