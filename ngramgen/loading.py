@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ngramgen.errors import ModelFormatError, ModelNotFoundError
+from ngramgen.errors import ModelNotFoundError
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
@@ -43,10 +43,8 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
         raise
     except OSError as error:
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
-    if head == MAGIC:
+    if head == MAGIC or path.suffix == ".ngram":
         return _from_ngram(path, verify)
-    if path.suffix == ".ngram":
-        raise ModelFormatError(f"{path}: this is not an ngramgen model file (byte 0 does not begin its signature)")
     return _from_arpa(path, lenient)
 
 
@@ -58,7 +56,6 @@ def _from_ngram(path: Path, verify: bool) -> TextModel:
 
 def _from_arpa(path: Path, lenient: bool) -> TextModel:
     table, tokens = read_arpa(path, lenient=lenient)
-    kind = "whitespace"
-    tokenizer = Tokenizer(kind, Vocabulary.from_tokens(tokens))
+    tokenizer = Tokenizer("whitespace", Vocabulary.from_tokens(tokens))  # the format knows no other
     about: dict[str, Any] = {"source": "ARPA", "orders": [{"kept": n, "total": n} for n in table.sizes]}
     return TextModel(NgramModel(table, tokenizer), tokenizer, Cleaner(), about)

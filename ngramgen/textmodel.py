@@ -13,9 +13,8 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Real
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -45,7 +44,7 @@ class Generation:
     prompt: str
     text: str
     generated_text: str
-    ids: NDArray[np.integer[Any]]
+    ids: NDArray[np.integer[Any]] = field(compare=False)  # (T,) int32, without </s>; arrays have no truth value
     logprob: float | None  # natural, of the new tokens, unfiltered
     finish_reason: str  # "eos", "stop" or "length"
 
@@ -94,8 +93,8 @@ class TextModel:
         """``n`` continuations of each prompt, in order, with all that is known of them. Raises OptionError."""
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise OptionError(f"n must be an integer of 1 or more, not {n!r}")
-        listed = [prompts] if isinstance(prompts, str) else list(prompts) if isinstance(prompts, Iterable) else []
-        if not isinstance(prompts, Iterable) or not all(isinstance(prompt, str) for prompt in listed):
+        listed = list(prompts) if isinstance(prompts, Iterable) and not isinstance(prompts, str) else [prompts]
+        if not all(isinstance(prompt, str) for prompt in listed):
             raise OptionError(f"prompts must be a string or a list of strings, not {prompts!r}")
         chosen = _sampling_options(options)
         repeated = [ids for prompt in listed for ids in [self._encode_prompt(prompt)] * n]
@@ -143,10 +142,8 @@ class TextModel:
         return blaming_items(self.check, self._streamed(prompt, pieces))
 
     def _streamed(self, prompt: str, pieces: Iterator[str]) -> Iterator[str]:
-        for piece in pieces:
-            if piece:
-                yield self._joined(prompt, piece)[len(prompt) :]
-                break
+        if first := next(pieces, ""):
+            yield self._joined(prompt, first)[len(prompt) :]
         yield from pieces
 
     def next(self, context: str = "", k: int = 10) -> list[NextToken]:
@@ -188,8 +185,11 @@ class TextModel:
         return counter.result()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``. Raises OSError."""
-        if str(path).endswith((".arpa", ".arpa.gz")):
+        """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``.
+
+        Raises OSError, ArpaError for what an ARPA file cannot hold, and OptionError for a model that is no n-gram.
+        """
+        if os.fspath(path).endswith((".arpa", ".arpa.gz")):
             self.save_arpa(path)
         else:
             save_ngram(path, self._ngram(path), self.cleaner.steps, self.about)
@@ -198,7 +198,7 @@ class TextModel:
         """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError."""
         model = self._ngram(path)
         with blaming(self.check), replacing(path) as file:
-            if str(path).endswith(".gz"):
+            if os.fspath(path).endswith(".gz"):
                 # no name and no time in the head: the same model gives the same bytes
                 with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6) as packed:
                     write_arpa(cast(BinaryIO, packed), model.table, self.tokenizer.vocabulary)
@@ -238,15 +238,14 @@ def sources_of(texts: Texts) -> list[Any]:
     if isinstance(listed, list):
         if listed and all(isinstance(t, os.PathLike) or t == "-" or hasattr(t, "read") for t in listed):
             return listed
-        if listed and all(isinstance(t, str) and "\n" not in t and len(t) < 256 and Path(t).is_file() for t in listed):
+        if listed and all(isinstance(t, str) and "\n" not in t and len(t) < 256 and os.path.isfile(t) for t in listed):
             raise OptionError(f"{listed[0]!r} is the name of a file; give pathlib.Path objects to read several files")
     return [listed]
 
 
 def _sampling_options(options: dict[str, Any]) -> SamplingOptions:
-    try:
-        return SamplingOptions(**options)
-    except TypeError:
-        names = ", ".join(SamplingOptions.__dataclass_fields__)
-        wrong = next(name for name in options if name not in SamplingOptions.__dataclass_fields__)
-        raise OptionError(f"there is no sampling option {wrong!r}; the options are {names}") from None
+    known = [option.name for option in fields(SamplingOptions)]
+    for name in options:
+        if name not in known:
+            raise OptionError(f"there is no sampling option {name!r}; the options are {', '.join(known)}")
+    return SamplingOptions(**options)

@@ -7,6 +7,7 @@ True
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from ngramgen import __version__
 from ngramgen.errors import CorpusError, OptionError, TrainingError
 from ngramgen.model import EOS
 from ngramgen.ngram.counting import count
-from ngramgen.ngram.estimation import Estimate, OrderReport, estimate, prune_thresholds
+from ngramgen.ngram.estimation import Estimate, OrderReport, check_interpolation, estimate, prune_thresholds
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.smoothing import Smoothing, smoothing_from_name
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
@@ -54,10 +55,15 @@ def train(
 ) -> TextModel:
     """Train an n-gram model.
 
-    ``corpus`` is a path, a list of `pathlib.Path`, a binary file, or a list or iterator of sentences (strings).
+    ``corpus`` is a path, a list of `pathlib.Path`, a binary file, or a list or iterator of sentences (strings);
+    ``field`` and ``errors`` are those of `ngramgen.text.corpus.read_blocks`, ``sentences`` is a method of
+    `ngramgen.text.sentences.split_sentences`. ``order`` goes from 1 to 16, ``smoothing`` is a name that
+    `ngramgen.ngram.smoothing.smoothing_from_name` knows, ``tokenizer`` one of `ngramgen.text.tokenizers.KINDS`.
     ``prune`` gives for each order the count up to which its grams are dropped, ``vocab_size``, ``vocab_min_count`` and
     ``vocab_file`` (words between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
     ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
+    Without ``interpolate_unigrams`` <unk> alone gets what the unigrams' discounts leave; without ``discount_fallback``
+    text from which a discount cannot be estimated is a TrainingError.
     ``progress`` is told how many raw bytes were read since its last call.
     Raises OptionError, CorpusError, TokenizerError, and TrainingError where nothing can be estimated.
     """
@@ -65,14 +71,15 @@ def train(
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= MAX_ORDER:
         raise OptionError(f"order must be an integer from 1 to {MAX_ORDER}, not {order!r}")
     thresholds = prune_thresholds(prune, order)
+    check_interpolation(method, interpolate_unigrams)
     limit = _Limit(vocab_size, vocab_min_count, thresholds[0], vocab_file)
     for name, value in (("tokenizer", tokenizer), ("sentences", sentences)):
         if not isinstance(value, str):
             raise OptionError(f"{name} must be a string, not {value!r}")
     split = splitter(tokenizer)
     cleaner = Cleaner(default_cleaning(tokenizer) if cleaning is None else cleaning)
-    method_blocks = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
-    blocks = cleaner.blocks(split_sentences(method_blocks, sentences))
+    raw = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
+    blocks = cleaner.blocks(split_sentences(raw, sentences))
     words, appearance, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
     lines = int(np.count_nonzero(words == EOS))
     tokens = len(words) - 2 * lines
@@ -82,7 +89,7 @@ def train(
     if not discount_fallback:
         _refuse_fallback(result.reports)
     about = _about(result, method, thresholds, interpolate_unigrams)
-    about["corpus"] = {"bytes": method_blocks.size, "lines": lines, "tokens": tokens}
+    about["corpus"] = {"bytes": raw.size, "lines": lines, "tokens": tokens}
     about["sentences"] = sentences
     made = Tokenizer(tokenizer, vocabulary.first(kept))
     return TextModel(NgramModel(result.table, made), made, cleaner, about, _notices(result, method))
@@ -127,20 +134,29 @@ class _Limit:
     def is_off(self) -> bool:
         return self.size is None and self.min_count is None and self.threshold == 0 and self.file is None
 
-    def keep(self, counts: NDArray[np.int64], tokens: list[bytes]) -> NDArray[np.bool_]:
-        """Which of these tokens stay, given how often each occurs."""
+    def allowed(self) -> set[bytes] | None:
+        """The words of the file; None without one. Raises CorpusError."""
+        if self.file is None:
+            return None
+        try:
+            return set(Path(self.file).read_bytes().removeprefix(BOM_UTF8).split())
+        except OSError as error:
+            raise CorpusError(f"the vocabulary file {self.file} cannot be read: {error.strerror}") from None
+
+    def keep(self, counts: NDArray[np.int64], tokens: list[bytes], allowed: set[bytes] | None) -> NDArray[np.bool_]:
+        """Which of these tokens stay, given how often each occurs and which may."""
         keep = counts >= max(self.min_count or 1, self.threshold + 1)
-        if self.file is not None:
-            try:
-                allowed = set(Path(self.file).read_bytes().split())
-            except OSError as error:
-                raise CorpusError(f"the vocabulary file {self.file} cannot be read: {error.strerror}") from None
+        if allowed is not None:
             # the file parts words by white space, so it cannot tell of the space that belongs to a token
             keep &= np.fromiter((t.lstrip(b" ") in allowed or t.isspace() for t in tokens), bool, len(tokens))
         if self.size is not None and np.count_nonzero(keep) > self.size:
-            ranked = np.lexsort((np.arange(len(counts)), -np.where(keep, counts, -1)))
-            keep[ranked[self.size :]] = False
+            keep[_ranked(counts, keep)[self.size :]] = False
         return keep
+
+
+def _ranked(counts: NDArray[np.int64], keep: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The tokens that are kept first, in both parts the most frequent first, and of equals the one that came first."""
+    return np.lexsort((-counts, ~keep))
 
 
 def _indexed(
@@ -158,6 +174,7 @@ def _indexed(
             )
         chunks = [with_borders(fixed.find(s), s.line_ends).astype(np.int32) for s in map(split, blocks)]
         return _concatenated(chunks), np.arange(len(fixed), dtype=np.int32), fixed, len(fixed)
+    allowed = limit.allowed()  # a file that is not there is told before the corpus is read
     builder = VocabularyBuilder()
     chunks = []
     for block in blocks:
@@ -167,9 +184,9 @@ def _indexed(
         chunks.append(with_borders(ids, spans.line_ends).astype(np.int32))
     words = _concatenated(chunks)
     counts = np.bincount(words, minlength=_FIRST + len(builder.tokens))[_FIRST:]
-    keep = limit.keep(counts, builder.tokens)
+    keep = limit.keep(counts, builder.tokens, allowed)
     # frequent words get low ids: their entries share cache lines, and those that are dropped come last
-    ranked = np.lexsort((-counts, ~keep))
+    ranked = _ranked(counts, keep)
     new_ids = np.empty(len(counts) + _FIRST, np.int32)
     new_ids[:_FIRST] = np.arange(_FIRST)
     new_ids[ranked + _FIRST] = np.arange(len(counts)) + _FIRST

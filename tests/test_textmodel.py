@@ -123,6 +123,11 @@ def test_seed_and_number(model: TextModel) -> None:
     assert len(set(many)) > 20
 
 
+def test_generations_compare_by_value(model: TextModel) -> None:
+    """The same call gives equal generations."""
+    assert list(model.generate_all("the", n=3, seed=1)) == list(model.generate_all("the", n=3, seed=1))
+
+
 def test_several_prompts(model: TextModel) -> None:
     """Each prompt n times, in order, with the log-probability that the continuation has after its prompt."""
     made = list(model.generate_all(["the", "a cat"], n=2, seed=3, max_new_tokens=5))
@@ -249,6 +254,7 @@ def test_sources() -> None:
     assert sources_of([]) == [[]]
     assert sources_of(["-"]) == ["-"]
     assert sources_of([Path("a"), Path("b")]) == [Path("a"), Path("b")]
+    assert sources_of(["漢" * 200]) == [["漢" * 200]]  # more bytes than the name of a file can have
 
 
 # Options

@@ -141,8 +141,8 @@ def test_the_vocabulary_is_limited(limits: dict[str, Any], kept: list[str]) -> N
 
 
 def test_a_vocabulary_file_limits_too(tmp_path: Path) -> None:
-    """Tokens between white space; those that the corpus lacks do nothing."""
-    (tmp_path / "words").write_text("red  is\nblue\n", "utf-8")
+    """Tokens between white space, behind a byte order mark or none; those that the corpus lacks do nothing."""
+    (tmp_path / "words").write_text("red  is\nblue\n", "utf-8-sig")
     assert tokens_of(train(LINES, order=2, tokenizer="whitespace", vocab_file=tmp_path / "words")) == ["red", "is"]
     both = train(LINES, order=2, tokenizer="whitespace", vocab_file=str(tmp_path / "words"), vocab_size=1)
     assert tokens_of(both) == ["red"]
@@ -270,8 +270,10 @@ def test_files_that_are_not_there_are_corpus_errors(tmp_path: Path) -> None:
             train(corpus, order=2)
     with pytest.raises(CorpusError, match="folder"):
         train(tmp_path, order=2)
+    unread = iter(LINES)
     with pytest.raises(CorpusError, match="words"):
-        train(LINES, order=2, tokenizer="whitespace", vocab_file=tmp_path / "words")
+        train(unread, order=2, tokenizer="whitespace", vocab_file=tmp_path / "words")
+    assert list(unread) == LINES
 
 
 @pytest.mark.parametrize("kind", KINDS)

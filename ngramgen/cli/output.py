@@ -112,7 +112,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with open(path, "wb") as device:
             yield device
         return
-    with replacing(os.path.realpath(path)) as file:  # a link stays a link
+    with replacing(path) as file:
         yield file
 
 
@@ -122,7 +122,7 @@ def _is_replaced(path: Path) -> bool:
 
 @contextmanager
 def progress_bar(length: int | None, label: str) -> Iterator[Callable[[int], None] | None]:
-    """What to call with each amount of progress; None where stderr is no terminal. None as length is unknown."""
+    """What to call with each amount of progress; None where stderr is no terminal. ``length`` may be unknown, None."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -16,7 +16,8 @@ CR LF, numbers with exponents                  read                             
 comments before ``\data\``                     lines that begin with ``#``              any text
 spaces for tabs, blank lines between n-grams   ArpaError                                read
 other numbers of n-grams than announced        ArpaError                                those that are there
-a probability above 1; infinity                ArpaError                                1; 0 for ``-inf``
+a probability above 1                          ArpaError                                1
+``-inf``                                       is 0, which becomes 1.2e-38              the same
 a backoff in the highest order                 ArpaError, unless it is 0                not used
 no ``<s>`` or ``</s>``                         ArpaError                                is put in with the least one
 text behind ``\end\``                          ArpaError                                not read

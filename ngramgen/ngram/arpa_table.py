@@ -47,9 +47,11 @@ class Grams:
 
     @property
     def columns(self) -> tuple[NDArray[Any], ...]:
+        """All but the words, each (N,)."""
         return self.logs, self.backoffs, self.lines
 
     def followed_by(self, more: Grams) -> Grams:
+        """These n-grams and then the others."""
         rows = np.concatenate([self.rows, more.rows])
         return Grams(rows, *(np.concatenate(pair) for pair in zip(self.columns, more.columns, strict=True)))
 

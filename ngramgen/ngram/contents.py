@@ -100,17 +100,17 @@ def _check_grams(table: NgramTable, k: int, suffixes: Ids, check: Checker) -> Id
         grams = np.arange(begin, begin + len(packed))
         contexts = children.searchsorted(grams, "right") - 1
         scrambled = order.words_of(packed)
-        words = table.scramble.inverse(scrambled)
-        right = int(scrambled.max()) < 1 << table.word_bits and int(words.max()) < table.vocab_size
+        endings = table.scramble.inverse(scrambled)  # of bigrams: their last words
+        right = int(scrambled.max()) < 1 << table.word_bits and int(endings.max()) < table.vocab_size
         right = right and int(order.value_codes_of(packed).max()) < len(order.values)
         right = right and int(order.context_codes_of(packed).max()) < len(order.contexts)
         check(f"packed.{k}", right, "has grams that cannot be")
         _, found, _ = find(order, table.word_bits, contexts, scrambled)
         check(f"packed.{k}", np.array_equal(found, grams), "has grams that are not found")
         if k > 2:
-            _, words, _ = find(table.orders[k - 3], table.word_bits, suffixes.take(contexts), scrambled)
-            check(f"packed.{k}", len(words) == len(grams), "has grams without their endings")
-        result[begin : begin + len(grams)] = words
+            _, endings, _ = find(table.orders[k - 3], table.word_bits, suffixes.take(contexts), scrambled)
+            check(f"packed.{k}", len(endings) == len(grams), "has grams without their endings")
+        result[begin : begin + len(grams)] = endings
     return result
 
 

@@ -86,8 +86,8 @@ def last_position(corpus: Ints, order: int, appearance: Ints) -> tuple[int, int]
     Words are compared by first appearance, and <s> is repeated before each sentence. lmplz (adjust_counts.cc) tallies
     the suffixes of that n-gram by their raw counts, which shows in the discounts of corpora of a few lines.
     """
-    end = int(appearance.take(corpus).max())
-    candidates = np.flatnonzero(appearance.take(corpus) == end)
+    ranks = appearance.take(corpus)
+    candidates = np.flatnonzero(ranks == ranks.max())
     inside = np.ones(len(candidates), bool)  # whether the word looked at is still in the sentence, <s> included
     length = np.ones(len(candidates), np.int64)
     for back in range(1, order):

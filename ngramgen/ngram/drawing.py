@@ -65,7 +65,7 @@ class _OrderView:
         self.values, self.contexts = _view(self.integers), _view(order.contexts.ravel())
         self.word_shift, self.context_bits = order.word_shift, order.context_bits
         self.value_mask, self.context_mask = (1 << order.value_bits) - 1, (1 << order.context_bits) - 1
-        self.sums: dict[int, list[int]] = {}
+        self.sums: dict[int, memoryview] = {}
 
     def successor(self, context: int, target: int) -> int:
         """The first successor at which the running sum of the values exceeds the target; the last if none does."""
@@ -76,7 +76,7 @@ class _OrderView:
                 if len(self.sums) >= KEPT:
                     self.sums.clear()
                 codes = self.order.value_codes_of(self.order.packed[begin:end])
-                sums = np.cumsum(self.integers.take(codes)).tolist()
+                sums = _view(np.cumsum(self.integers.take(codes)))
                 self.sums[context] = sums
             return int(begin) + min(bisect_right(sums, target), end - begin - 1)
         for gram in range(begin, end - 1):
@@ -119,7 +119,9 @@ class ScalarDrawer:
                 scrambled = order.packed[gram] >> order.word_shift
                 word = scrambled * self.inverse & self.mask
                 return word, self._after(contexts, word, scrambled, length, gram)
-            target = min((target - explicit) / gamma, BELOW_ONE)
+            target = (target - explicit) / gamma
+            if target > BELOW_ONE:
+                target = BELOW_ONE
         word = min(bisect_right(self.base.view, int(target * UNIT * UNIT)), self.base.last)
         return word, self._after(contexts, word, word * self.factor & self.mask, -1, word)
 
@@ -212,7 +214,7 @@ class BatchDrawer:
 
     def _after(self, contexts: Ids, words: Ids) -> Ids:
         table = self.table
-        result = np.full(contexts.shape, MISSING)
+        result = np.full(contexts.shape, MISSING, np.int64)
         result[:, 0] = words
         there = np.arange(len(words))
         scrambled = self.scramble.forward(words)

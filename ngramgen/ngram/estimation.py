@@ -59,12 +59,11 @@ def estimate(
     Words with an id of ``kept_vocab`` or more, and all grams with such a word, are dropped after the discounts are
     estimated, as lmplz does with ``--limit_vocab_file``. ``prune`` gives for each order from the first the raw count up
     to which grams are dropped (that of order 1 is only checked: the vocabulary is limited by ``kept_vocab``); its last
-    number holds for the orders beyond it. Raises OptionError for thresholds that fall, and where
-    ``interpolate_unigrams`` is turned off for a method that gives unigrams a formula of their own.
+    number holds for the orders beyond it. Raises OptionError as `prune_thresholds` and `check_interpolation` do, and
+    TrainingError for a corpus without a token or grams of more than 64 bits.
     """
     smoothing = smoothing or ModifiedKneserNey()
-    if not interpolate_unigrams and smoothing.reading != "interpolate":
-        raise OptionError(f"interpolate_unigrams cannot be turned off for {smoothing.name}, which does not interpolate")
+    check_interpolation(smoothing, interpolate_unigrams)
     thresholds = prune_thresholds(prune, len(orders))
     unigram_counts = orders[0]
     vocab_size = unigram_counts.size
@@ -95,6 +94,12 @@ def estimate(
     normalised = smoothing.reading != "backoff"
     table = NgramTable(unigrams, unigram_contexts, grams, scramble.bits, smoothing.reading, normalised)
     return Estimate(table, tuple(reports))
+
+
+def check_interpolation(smoothing: Smoothing, interpolate_unigrams: bool) -> None:
+    """Raise OptionError where interpolation is turned off for a method that gives unigrams a formula of their own."""
+    if not interpolate_unigrams and smoothing.reading != "interpolate":
+        raise OptionError(f"interpolate_unigrams cannot be turned off for {smoothing.name}, which does not interpolate")
 
 
 def prune_thresholds(prune: Sequence[int], order: int) -> tuple[int, ...]:
@@ -171,7 +176,8 @@ class _OrderBuilder:
         self.codes = codes.take(self.counts)  # (N,) value code of each gram
         self.distinct_counts = present.astype(np.float64)
         self.exact_values = self.distinct_counts - self.discount.of(self.distinct_counts)
-        self.kept: Mask | None = None
+        self.kept: Mask | None = None  # None where all grams stay
+        self.kept_contexts: Mask | None = None  # likewise, of the lower order
         self.contexts = np.zeros((0, 2), np.float32)
         self.context_codes: Ints = np.zeros(0, np.int32)
 

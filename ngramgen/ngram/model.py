@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from ngramgen.errors import OptionError
 from ngramgen.model import BOS, Tokenizer
 from ngramgen.ngram.distribution import Distributions, Ranked
-from ngramgen.ngram.drawing import Base, BatchDrawer, ScalarDrawer
+from ngramgen.ngram.drawing import MISSING, Base, BatchDrawer, ScalarDrawer
 from ngramgen.ngram.lookup import find, score_text
 from ngramgen.ngram.sequences import FEW, one_by_one, side_by_side, stream
 from ngramgen.ngram.table import NgramTable
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
-MISSING = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class NgramModel:
         table = self.table
         window = words[:, max(0, words.shape[1] - max(1, table.order - 1)) :].astype(np.int64)
         batch, length = window.shape
-        result = np.full((batch, max(1, table.order - 1)), MISSING)
+        result = np.full((batch, max(1, table.order - 1)), MISSING, np.int64)
         result[:, 0] = window[:, -1]
         if batch == 1:  # numpy's calls would cost more than the look-ups
             contexts = self._drawer.contexts_after(window[0].tolist())
@@ -104,7 +103,7 @@ class NgramModel:
             there = np.flatnonzero(lower >= 0)
             queries = scrambled[:, k - 1 :].ravel()
             hits, found, _ = find(order, table.word_bits, lower.take(there), queries.take(there))
-            grams = np.full(len(lower), MISSING)
+            grams = np.full(len(lower), MISSING, np.int64)
             grams[there.take(hits)] = found
             grams = grams.reshape(batch, length - k + 1)
             result[:, k - 1] = grams[:, -1]

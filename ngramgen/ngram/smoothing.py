@@ -15,7 +15,7 @@ Discount(amounts=(0.5, 1.25, 1.0), fallback=False)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -151,7 +151,7 @@ class Lidstone(Smoothing):
 class Laplace(Lidstone):
     """Lidstone's rule with an amount of 1."""
 
-    amount: float = 1.0
+    amount: float = field(default=1.0, init=False)
     name = "laplace"
 
 
@@ -194,7 +194,7 @@ def smoothing_from_name(name: str) -> Smoothing:
     method = METHODS[base]
     if not colon:
         return method()
-    if not method().parameters():
+    if not any(parameter.init for parameter in fields(method)):
         raise OptionError(f"the smoothing {base} takes no parameter, so {name!r} cannot be read; say {base!r}")
     try:
         number = float(argument)

@@ -86,7 +86,9 @@ def load_ngram(
     expected |= {"unigrams", "unigram_contexts"} | {f"{part}.{k}" for part in _PARTS for k in range(2, orders + 2)}
     if set(arrays) != expected:
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
-    cleaning = _cleaning(path, meta)
+    if meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
+        raise ModelFormatError(f"{path}: the tokenizer {meta['tokenizer'][:40]!r} is not known to this ngramgen")
+    cleaning = _cleaning(path, meta["cleaning"])
     check = Checker(path)
     vocabulary = _vocabulary(arrays, check)
     table = _table(meta, arrays, check)
@@ -108,11 +110,9 @@ def check_ngram(path: str | os.PathLike[str], model: NgramModel) -> None:
     check_contents(model.table, model.tokenizer.vocabulary, Checker(path))
 
 
-def _cleaning(path: str | os.PathLike[str], meta: dict[str, Any]) -> tuple[str, ...]:
-    if meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
-        raise ModelFormatError(f"{path}: the tokenizer {meta['tokenizer'][:40]!r} is not known to this ngramgen")
+def _cleaning(path: str | os.PathLike[str], steps: list[Any]) -> tuple[str, ...]:
     try:
-        return Cleaner(meta["cleaning"]).steps
+        return Cleaner(steps).steps
     except (ValueError, AttributeError):  # OptionError, or no string
         raise ModelFormatError(f"{path}: a step of the text's cleaning is not known to this ngramgen") from None
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ngramgen.errors import TrainingError
 from ngramgen.ngram.scramble import Scramble
 from ngramgen.ngram.smoothing import Reading
 
@@ -108,12 +109,12 @@ def pack(
 ) -> Packed:
     """One integer a gram from its three parts; ``bits`` are those of word, value code and context code.
 
-    Raises ValueError where more than 64 bits are needed.
+    Raises TrainingError where more than 64 bits are needed.
     """
     _word_bits, value_bits, context_bits = bits
     total = sum(bits)
     if total > 64:
-        raise ValueError(f"{total} bits a gram are more than 64")
+        raise TrainingError(f"an n-gram would take {total} bits, more than 64; prune the model or train on less text")
     packed = words.astype(np.uint64)
     packed <<= np.uint64(value_bits)
     packed |= value_codes.astype(np.uint64)

@@ -18,23 +18,22 @@ from ngramgen.errors import OptionError
 
 
 class _Range(NamedTuple):
-    kind: type
     holds: Callable[[float], bool]
     text: str
 
 
 _RANGES = {
-    "max_new_tokens": _Range(int, lambda v: v >= 0, "an integer of 0 or more"),
-    "min_new_tokens": _Range(int, lambda v: v >= 0, "an integer of 0 or more, at most max_new_tokens"),
-    "temperature": _Range(float, lambda v: v >= 0, "a finite number of 0 (greedy) or more"),
-    "top_k": _Range(int, lambda v: v >= 0, "an integer of 0 (off) or more"),
-    "top_p": _Range(float, lambda v: 0 < v <= 1, "a number above 0 and up to 1 (off)"),
-    "min_p": _Range(float, lambda v: 0 <= v <= 1, "a number from 0 (off) to 1"),
-    "typical_p": _Range(float, lambda v: 0 < v <= 1, "a number above 0 and up to 1 (off)"),
-    "repetition_penalty": _Range(float, lambda v: v > 0, "a finite number above 0 (1 is off)"),
-    "batch_size": _Range(int, lambda v: v >= 1, "an integer of 1 or more"),
-    "first_index": _Range(int, lambda v: v >= 0, "an integer of 0 or more"),
-    "index": _Range(int, lambda v: v >= 0, "an integer of 0 or more"),
+    "max_new_tokens": _Range(lambda v: v >= 0, "an integer of 0 or more"),
+    "min_new_tokens": _Range(lambda v: v >= 0, "an integer of 0 or more, at most max_new_tokens"),
+    "temperature": _Range(lambda v: v >= 0, "a finite number of 0 (greedy) or more"),
+    "top_k": _Range(lambda v: v >= 0, "an integer of 0 (off) or more"),
+    "top_p": _Range(lambda v: 0 < v <= 1, "a number above 0 and up to 1 (off)"),
+    "min_p": _Range(lambda v: 0 <= v <= 1, "a number from 0 (off) to 1"),
+    "typical_p": _Range(lambda v: 0 < v <= 1, "a number above 0 and up to 1 (off)"),
+    "repetition_penalty": _Range(lambda v: v > 0, "a finite number above 0 (1 is off)"),
+    "batch_size": _Range(lambda v: v >= 1, "an integer of 1 or more"),
+    "first_index": _Range(lambda v: v >= 0, "an integer of 0 or more"),
+    "index": _Range(lambda v: v >= 0, "an integer of 0 or more"),
 }
 
 

@@ -79,7 +79,7 @@ def generate(
     first_index = check_int("first_index", first_index)
     distinct = {id(prompt): _checked(prompt, model.vocab_size) for prompt in {id(p): p for p in prompts}.values()}
     rows = [distinct[id(prompt)] for prompt in prompts]
-    seeds = child_seeds(seed, check_int("first_index", first_index), len(rows))
+    seeds = child_seeds(seed, first_index, len(rows))
     if _is_direct(model, options):
         return _direct(model, rows, options, seeds, with_logprob)
     return _in_batches(model, rows, options, seeds, batch_size, with_logprob)

@@ -8,7 +8,7 @@ What comes out is defined for every input:
 ====================================  ==========================================================
 input                                 result
 ====================================  ==========================================================
-UTF-8 byte order mark first in a file dropped
+UTF-8 byte order mark at the start    dropped
 UTF-16 or UTF-32 byte order mark      CorpusError
 CR LF                                 a line break, LF
 lone CR, NUL                          a character of the line

@@ -67,7 +67,8 @@ def split_whitespace(block: bytes) -> Spans:
 
 def split_bytes(block: bytes) -> Spans:
     """One token a byte; a newline only ends the line."""
-    return _drop_newlines(padded(block), np.arange(len(block)), np.ones(len(block), np.int64))
+    starts = np.arange(len(block), dtype=np.int64)  # an older numpy counts in 32 bits on Windows
+    return _drop_newlines(padded(block), starts, np.ones_like(starts))
 
 
 def split_characters(block: bytes) -> Spans:

@@ -38,7 +38,7 @@ _SPLITTERS: dict[str, Splitter] = {
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A way of splitting and a vocabulary. ``kind`` is one of `KINDS`. Raises TokenizerError for another."""
+    """A way of splitting and a vocabulary. ``kind`` is one of `KINDS`; splitting by another raises TokenizerError."""
 
     kind: str
     vocabulary: Vocabulary
@@ -59,6 +59,8 @@ class Tokenizer:
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Ids of one sentence, (T,) int32, without <s> and </s>; a newline counts as a space."""
+        if not text:
+            return np.zeros(0, np.int32)
         return self.encode_block(_line(text))[0].astype(np.int32)
 
     def encode_block(self, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -84,10 +84,9 @@ def _mixed(keys: Keys) -> Keys:
 def _odd_tokens(spans: Spans) -> list[int]:
     """Tokens longer than 128 bytes, and those in which a NUL could hide a difference in length."""
     odd = spans.lengths > _LONG
-    size = spans.buffer.size
     end = int(spans.starts[-1] + spans.lengths[-1]) if len(spans.starts) else 0
-    if np.count_nonzero(spans.buffer) < end or (end < size and not spans.buffer[:end].all()):
-        zeros = np.zeros(size + 1, np.int64)
+    if np.count_nonzero(spans.buffer[:end]) < end:
+        zeros = np.zeros(spans.buffer.size + 1, np.int64)
         np.cumsum(spans.buffer == 0, out=zeros[1:])
         odd |= zeros[spans.starts + spans.lengths] > zeros[spans.starts]
     return np.flatnonzero(odd).tolist()
@@ -103,7 +102,7 @@ class HashIndex:
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """The id of each key, -1 where there is none, (T,) int64."""
         if not self.keys.size:
-            return np.full(keys.size, -1)
+            return np.full(keys.size, -1, np.int64)
         bits = self.slots.size.bit_length() - 1
         place = ((keys * _SLOT) >> np.uint64(64 - bits)).view(np.int64)
         found = self.slots.take(place).astype(np.int64)

@@ -191,6 +191,7 @@ def test_the_parameter_stands_behind_a_colon(name: str, parameters: dict[str, fl
         ("", "no smoothing ''"),
         (None, "no smoothing None"),
         ("kneser-ney:0.5", "takes no parameter"),
+        ("laplace:2", "takes no parameter"),
         ("lidstone:", "not a number"),
         ("lidstone:x", "not a number"),
         ("lidstone:0", "positive"),
