@@ -24,6 +24,7 @@ def command(model: str | None, verify: bool, as_json: bool) -> None:
     Example:
       ngramgen info fables.ngram
     """
+    from ngramgen.errors import ModelFormatError
     from ngramgen.loading import load
 
     description = load(model, verify=verify).description()
@@ -31,5 +32,11 @@ def command(model: str | None, verify: bool, as_json: bool) -> None:
         description["file_bytes"] = Path(model).stat().st_size
     if as_json:
         write_lines([json_text(description)])
-    else:
-        write_fields(description_rows(description))
+        return
+    try:
+        rows = description_rows(description)
+    except (LookupError, TypeError, ValueError, AttributeError):  # plain values, but not the ones we write
+        raise ModelFormatError(
+            f"{model}: what the file tells of its making is damaged; --json shows it as it is"
+        ) from None
+    write_fields(rows)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from click.testing import Result
+from click.testing import CliRunner, Result
 
 import ngramgen
+from ngramgen.cli import main
 
 Invoke = Callable[..., Result]
 
@@ -74,3 +75,17 @@ def test_verify(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
     result = invoke("info", path, "--verify")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
     assert f"{path}: section 'contexts.3'" in result.stderr
+
+
+def test_a_damaged_story_of_the_making_is_one_sentence(tmp_path: Path) -> None:
+    """A file whose orders are told in another form ends in one line, and --json still shows it."""
+    from ngramgen.ngram.storage import save_ngram
+    from ngramgen.training import train
+
+    made = train(["a b"], order=2, tokenizer="whitespace")
+    path = tmp_path / "odd.ngram"
+    save_ngram(path, made.model, (), {"orders": [1, 2]})
+    result = CliRunner().invoke(main, ["info", str(path)])
+    assert result.exit_code == 1
+    assert "odd.ngram: what the file tells of its making is damaged" in result.stderr
+    assert CliRunner().invoke(main, ["info", str(path), "--json"]).exit_code == 0
