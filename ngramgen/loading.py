@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ngramgen.errors import ModelNotFoundError
+from ngramgen.errors import ModelFormatError, ModelNotFoundError
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
@@ -16,6 +16,9 @@ from ngramgen.text.cleaning import Cleaner
 from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.text.vocabulary import Vocabulary
 from ngramgen.textmodel import TextModel
+
+_HEAD = 1 << 16  # bytes in which an ARPA file says that it is one
+_GZIP = b"\x1f\x8b"
 
 
 def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, verify: bool = False) -> TextModel:
@@ -26,7 +29,7 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
     """
     if name is None:
         raise ModelNotFoundError(
-            "no model is shipped with this version: name one with -m, or train it first, "
+            "no model is shipped with this version: name one, or train it first, "
             "as in: ngramgen train TEXTFILE -o model.ngram"
         )
     path = Path(name)
@@ -38,13 +41,15 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
         if not path.is_file():  # opening a pipe would wait for its writer
             raise ModelNotFoundError(f"{path} is a pipe or a device; a model needs a file")
         with path.open("rb") as file:
-            head = file.read(len(MAGIC))
+            head = file.read(_HEAD)
     except ModelNotFoundError:
         raise
     except OSError as error:
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
-    if head == MAGIC or path.suffix == ".ngram":
+    if head.startswith(MAGIC) or path.suffix == ".ngram":
         return _from_ngram(path, verify)
+    if not head.startswith(_GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
+        raise ModelFormatError(f"{path} is no model: neither a .ngram file nor an ARPA file")
     return _from_arpa(path, lenient)
 
 

@@ -35,6 +35,8 @@ from ngramgen.text.tokenizers import Tokenizer
 Texts = str | os.PathLike[str] | BinaryIO | Iterable[str] | Iterable[os.PathLike[str]]
 
 _DECODED_TOGETHER = 64
+MAX_SEQUENCES = 100_000_000
+"""Texts made in one call at most: each takes some bytes before the first is drawn."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class TextModel:
         listed = list(prompts) if isinstance(prompts, Iterable) and not isinstance(prompts, str) else [prompts]
         if not all(isinstance(prompt, str) for prompt in listed):
             raise OptionError(f"prompts must be a string or a list of strings, not {prompts!r}")
+        if n * len(listed) > MAX_SEQUENCES:
+            raise OptionError(f"{n * len(listed)} texts are too many for one call; ask for at most {MAX_SEQUENCES}")
         chosen = _sampling_options(options)
         repeated = [ids for prompt in listed for ids in [self._encode_prompt(prompt)] * n]
         made = generate(self.model, repeated, chosen, seed=seed, batch_size=batch_size, with_logprob=with_logprob)

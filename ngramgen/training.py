@@ -235,6 +235,8 @@ def _notices(result: Estimate, method: Smoothing) -> list[str]:
             f"the discounts of order {', '.join(orders)} cannot be estimated from so little or so regular text; "
             f"{amounts} stand in for them"
         )
+    if result.reports[0].kept == _FIRST < result.reports[0].total:
+        notices.append("the limits of the vocabulary leave no word of the corpus: every word is unknown to this model")
     if not result.table.normalised:
         notices.append(f"{method.name} gives scores, not probabilities: they do not sum to 1")
     return notices

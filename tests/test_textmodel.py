@@ -349,3 +349,10 @@ def test_the_description_is_plain() -> None:
     assert (about["kind"], about["order"], about["tokenizer"], about["normalised"]) == ("ngram", 4, "char", True)
     assert about["ngrams"][0] == about["vocab_size"]
     assert about["cleaning"] == ["nfc", "control", "whitespace"]
+
+
+@pytest.mark.parametrize("n", [10**9, 10**30])
+def test_too_many_texts_are_refused(n: int) -> None:
+    """More texts than memory can plan for are one clear error."""
+    with pytest.raises(OptionError, match="too many for one call"):
+        model_of("word").generate_all("the", n=n)

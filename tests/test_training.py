@@ -314,3 +314,9 @@ def test_every_error_is_ours() -> None:
             train(LINES, **options)  # type: ignore[arg-type]
         assert isinstance(caught.value, ValueError)
         assert "\n" not in str(caught.value)
+
+
+def test_a_vocabulary_without_words_is_told() -> None:
+    """Limits that leave no word make a model, as lmplz does, and a notice."""
+    model = train(LINES, order=2, tokenizer="whitespace", vocab_min_count=99)
+    assert any("leave no word" in notice for notice in model.notices)

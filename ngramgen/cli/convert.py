@@ -21,7 +21,7 @@ from ngramgen.cli.output import check_model_output, notice
 def command(source: str, target: Path, lenient: bool) -> None:
     """Write the model IN as OUT; the suffix of OUT tells the format: .ngram, .arpa or .arpa.gz.
 
-    IN is a .ngram file, an ARPA file, packed or not, or the name of a shipped n-gram model.
+    IN is a .ngram file or an ARPA file, packed or not.
 
     \b
     Example:

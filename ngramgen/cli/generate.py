@@ -57,6 +57,8 @@ def command(
 
     SamplingOptions(**options)  # a bad option is told before a model is read
     prompt = argument_text("PROMPT", prompt)
+    if output == Path("-"):
+        output = None
     if output is not None:
         check_output(output)
     text_model = load(model)

@@ -18,7 +18,7 @@ from ngramgen.cli.output import json_text, write_fields, write_lines
 def command(model: str | None, verify: bool, as_json: bool) -> None:
     """Describe MODEL: its kind, size, vocabulary, n-grams and discounts, and how it was made.
 
-    MODEL is whatever the option -m of other commands takes; without it, the shipped model.
+    MODEL is a .ngram or ARPA file, as the option -m of other commands takes it.
 
     \b
     Example:

@@ -135,9 +135,15 @@ def command(
     _check_format(output, order, smoothing)
     sources = corpus_sources(corpus)
 
+    from ngramgen.errors import TokenizerError
     from ngramgen.text.corpus import corpus_bytes
+    from ngramgen.text.tokenizers import splitter
     from ngramgen.training import train
 
+    try:
+        splitter(tokenizer)
+    except TokenizerError as error:
+        raise click.BadParameter(str(error), param_hint="--tokenizer") from None
     began = time.monotonic()
     with progress_bar(corpus_bytes(sources), "Reading") as progress:
         model = train(

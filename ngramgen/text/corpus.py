@@ -248,7 +248,7 @@ def _valid(block: bytes, name: str, line: int, errors: str) -> bytes:
         offset = error.start - (block.rfind(b"\n", 0, error.start) + 1)
         raise CorpusError(
             f"{name}, line {line}: byte 0x{block[error.start]:02x} at offset {offset} of the line is not UTF-8; "
-            f"convert the file to UTF-8 or replace what is not (--errors replace, errors='replace' in Python)."
+            f"convert the file to UTF-8, or let train replace what is not (--errors replace)."
         ) from None
     return block
 
