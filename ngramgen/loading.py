@@ -9,6 +9,7 @@ from typing import Any
 
 from ngramgen.errors import ModelFormatError, ModelNotFoundError
 from ngramgen.ngram.arpa_reader import read_arpa
+from ngramgen.ngram.arpa_source import GZIP
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import check_ngram, load_ngram
@@ -18,7 +19,6 @@ from ngramgen.text.vocabulary import Vocabulary
 from ngramgen.textmodel import TextModel
 
 _HEAD = 1 << 16  # bytes in which an ARPA file says that it is one
-_GZIP = b"\x1f\x8b"
 
 
 def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, verify: bool = False) -> TextModel:
@@ -48,7 +48,7 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
     if head.startswith(MAGIC) or path.suffix == ".ngram":
         return _from_ngram(path, verify)
-    if not head.startswith(_GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
+    if not head.startswith(GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
         raise ModelFormatError(f"{path} is no model: neither a .ngram file nor an ARPA file")
     return _from_arpa(path, lenient)
 

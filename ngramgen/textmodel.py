@@ -120,7 +120,7 @@ class TextModel:
 
     def _encode_prompt(self, prompt: str) -> NDArray[np.int32]:
         """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen."""
-        if self.tokenizer.kind == "word":
+        if self.tokenizer.leads_with_space:
             line = self.cleaner.text(prompt).rpartition("\n")[2].rstrip(" ")  # the space belongs to the next word
         elif prompt[-1:].isspace() and not self.tokenizer.joins_with_space:
             # to the cleaner, white space at the end of a prompt is inside of a line
@@ -131,12 +131,12 @@ class TextModel:
 
     def _joined(self, prompt: str, continuation: str) -> str:
         if not prompt or prompt.endswith("\n"):  # a line begins: its first word has a space before it
-            return prompt + (continuation.removeprefix(" ") if self.tokenizer.kind == "word" else continuation)
+            return prompt + (continuation.removeprefix(" ") if self.tokenizer.leads_with_space else continuation)
         if not continuation:
             return prompt
         if self.tokenizer.joins_with_space:
             return prompt + ("" if prompt[-1].isspace() else " ") + continuation
-        if self.tokenizer.kind == "word" and prompt[-1] == " ":
+        if self.tokenizer.leads_with_space and prompt[-1] == " ":
             return prompt + continuation.removeprefix(" ")
         return prompt + continuation
 

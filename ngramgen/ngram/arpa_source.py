@@ -15,7 +15,7 @@ from ngramgen.errors import ArpaError, ModelNotFoundError
 _CHUNK = 1 << 22  # bytes read at a time
 _LONGEST_LINE = 1 << 24
 _BOM = b"\xef\xbb\xbf"
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
 
 
 class ArpaSource:
@@ -104,6 +104,6 @@ def open_arpa(path: str | os.PathLike[str]) -> Iterator[ArpaSource]:
     except FileNotFoundError:
         raise ModelNotFoundError(f"there is no file {os.fspath(path)}; check the path") from None
     with file:
-        packed = file.peek(len(_GZIP)).startswith(_GZIP)
+        packed = file.peek(len(GZIP)).startswith(GZIP)
         stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
         yield ArpaSource(stream, os.fspath(path))

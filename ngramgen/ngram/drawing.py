@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ngramgen.model import BOS, UNK
 from ngramgen.ngram.guide import GuidedSums
 from ngramgen.ngram.lookup import find
-from ngramgen.ngram.table import GramOrder, NgramTable
+from ngramgen.ngram.table import GramOrder, NgramTable, as_pairs
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -203,13 +203,13 @@ class BatchDrawer:
         """Gamma and scale of each row's context of that length; (1, 0) where it is missing."""
         grams = contexts[:, length - 1]
         if length == 1:
-            pairs = self.table.unigram_contexts.view(np.complex64).ravel().take(grams)
+            pairs = as_pairs(self.table.unigram_contexts).take(grams)
         else:
             order = self.table.orders[length - 2]
             there = np.flatnonzero(grams >= 0)
             pairs = np.ones(len(grams), np.complex64)
             codes = order.context_codes_of(order.packed.take(grams.take(there)))
-            pairs[there] = order.contexts.view(np.complex64).ravel().take(codes)
+            pairs[there] = as_pairs(order.contexts).take(codes)
         return pairs.real.astype(np.float64), pairs.imag.astype(np.float64)
 
     def _after(self, contexts: Ids, words: Ids) -> Ids:

@@ -72,13 +72,17 @@ def estimate(
     discount = smoothing.discount(_tally(unigram_counts, smoothing))
     reports = [OrderReport(kept_vocab, vocab_size, discount)]
     unigrams = _unigrams(counts, kept_vocab, smoothing, discount, interpolate_unigrams)
-    kept_words = None if kept_vocab == vocab_size else scramble.forward(np.arange(kept_vocab))
-    kept_below = None if kept_words is None else np.arange(vocab_size) < kept_vocab
+    kept_words: Mask | None = None  # by scrambled word
+    kept_below: Mask | None = None  # of the lower order
+    if kept_vocab < vocab_size:
+        kept_below = np.arange(vocab_size) < kept_vocab
+        kept_words = np.zeros(scramble.size, bool)
+        kept_words[scramble.forward(np.arange(kept_vocab))] = True
     builders: list[_OrderBuilder] = []
     for k in range(2, len(orders) + 1):
         order, orders[k - 1] = orders[k - 1], unigram_counts  # lets the counts go when they are used
         builder = _OrderBuilder(order, smoothing, scramble.bits)
-        builder.drop(thresholds[k - 1], kept_words, kept_below, scramble.size)
+        builder.drop(thresholds[k - 1], kept_words, kept_below)
         reports.append(builder.report())
         builder.code_contexts(smoothing, kept_vocab - 1)
         if builders:
@@ -181,15 +185,13 @@ class _OrderBuilder:
         self.contexts = np.zeros((0, 2), np.float32)
         self.context_codes: Ints = np.zeros(0, np.int32)
 
-    def drop(self, threshold: int, words: Ints | None, contexts: Mask | None, word_space: int) -> None:
-        """Note which grams stay: counted often enough, their word and their context kept."""
+    def drop(self, threshold: int, words: Mask | None, contexts: Mask | None) -> None:
+        """Note which grams stay: counted often enough, their (scrambled) word and their context kept."""
         if threshold == 0 and words is None and contexts is None:
             return
         kept = self.raw > threshold
         if words is not None:
-            allowed = np.zeros(word_space, bool)
-            allowed[words] = True
-            kept &= allowed.take(self.words)
+            kept &= words.take(self.words)
         if contexts is not None:
             kept &= np.repeat(contexts, np.diff(self.children))
         self.kept, self.kept_contexts = kept, contexts

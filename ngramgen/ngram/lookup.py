@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import BOS
-from ngramgen.ngram.table import GramOrder, NgramTable, Packed
+from ngramgen.ngram.table import GramOrder, NgramTable, Packed, as_pairs
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -59,9 +59,7 @@ def find(order: GramOrder, word_bits: int, contexts: Ids, words: Ids) -> tuple[I
 
 def _stored_words(order: GramOrder, place: Ids) -> Ids:
     """The scrambled words at these places; behind the table, where an empty context may lead, the last one."""
-    stored = order.packed.take(place, mode="clip")
-    stored >>= stored.dtype.type(order.word_shift)
-    return stored.view(np.int64) if stored.itemsize == 8 else stored.astype(np.int64)
+    return order.words_of(order.packed.take(place, mode="clip"))
 
 
 def score_text(table: NgramTable, words: Ids) -> Floats:
@@ -75,7 +73,7 @@ def score_text(table: NgramTable, words: Ids) -> Floats:
     # the place of each context in the text, less one; its gram and its pair (gamma, scale)
     where = np.arange(1, size)
     contexts = words[:-1]
-    pairs = _as_pairs(table.unigram_contexts).take(contexts)
+    pairs = as_pairs(table.unigram_contexts).take(contexts)
     candidates = None
     for k, order in enumerate(table.orders, start=2):
         if candidates is None:
@@ -104,13 +102,8 @@ def score_text(table: NgramTable, words: Ids) -> Floats:
         if where[-1] == size:
             where, grams, packed = where[:-1], grams[:-1], packed[:-1]
         contexts = grams
-        pairs = _as_pairs(order.contexts).take(order.context_codes_of(packed))
+        pairs = as_pairs(order.contexts).take(order.context_codes_of(packed))
         # a gram is only there if its suffix, one word shorter, is there too
         candidates = np.flatnonzero(hits[1:] == where[: len(hits) - 1])
     probabilities[words == BOS] = 1
     return probabilities
-
-
-def _as_pairs(contexts: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Gamma and scale side by side as one complex number, so that one read brings both."""
-    return contexts.view(np.complex64).ravel()

@@ -141,8 +141,7 @@ class NgramModel:
         Raises OptionError for ids outside the vocabulary.
         """
         words = np.concatenate([np.array([BOS], np.int64), self._checked(ids).astype(np.int64)])
-        with np.errstate(divide="ignore"):
-            return np.log(score_text(self.table, words)[1:])
+        return self.score_text(words)[1:]
 
     def score_text(self, words: Ids) -> Floats:
         """Natural log-probability (T,) of sentences one after the other, each ``<s> w1 ... wm </s>``; 0 at <s>."""

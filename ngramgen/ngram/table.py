@@ -67,6 +67,11 @@ def _as_int64(codes: Packed) -> NDArray[np.int64]:
     return codes.view(np.int64) if codes.itemsize == 8 else codes.astype(np.int64)
 
 
+def as_pairs(contexts: Floats) -> NDArray[np.complex64]:
+    """Gamma and scale of contexts (C, 2) side by side as one complex number, (C,), so that one read brings both."""
+    return contexts.view(np.complex64).ravel()
+
+
 @dataclass(frozen=True)
 class NgramTable:
     """All orders. Read-only; safe to share between threads."""

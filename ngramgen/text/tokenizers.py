@@ -57,6 +57,15 @@ class Tokenizer:
         """Whether `decode` puts a space between tokens: the tokenizer has taken it away."""
         return self.kind == "whitespace" or self.kind.startswith("nltk:")
 
+    @property
+    def leads_with_space(self) -> bool:
+        """Whether a word's token holds the space before it, also where a line begins."""
+        return self.kind == "word"
+
+    @property
+    def _separator(self) -> bytes:
+        return b" " if self.joins_with_space else b""
+
     def encode(self, text: str) -> NDArray[np.int32]:
         """Ids of one sentence, (T,) int32, without <s> and </s>; a newline counts as a space."""
         if not text:
@@ -73,8 +82,7 @@ class Tokenizer:
         shown = np.asarray(ids).tolist()
         if BOS in shown or EOS in shown:
             shown = [i for i in shown if i not in (BOS, EOS)]
-        separator = b" " if self.joins_with_space else b""
-        return separator.join(map(self._texts.__getitem__, shown)).decode("utf-8", "replace")
+        return self._separator.join(map(self._texts.__getitem__, shown)).decode("utf-8", "replace")
 
     def decode_many(self, rows: Sequence[NDArray[np.integer[Any]]]) -> list[str]:
         """`decode` of many rows of ids at once."""
@@ -82,7 +90,7 @@ class Tokenizer:
         if not len(ids) or int(ids.min()) < len(SPECIALS):
             return [self.decode(row) for row in rows]
         filled = [row for row in rows if len(row)]
-        text = self.vocabulary.join(filled, ids, b" " if self.joins_with_space else b"")
+        text = self.vocabulary.join(filled, ids, self._separator)
         if text.count(b"\n") > len(filled):  # a token of the bytes is a newline
             return [self.decode(row) for row in rows]
         texts = iter(text.decode("utf-8", "replace").split("\n"))
