@@ -16,6 +16,7 @@ from ngramgen.sampling.filters import (
     top_p,
     typical,
 )
+from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.options import SamplingOptions
 from ngramgen.sampling.rows import normalise
 from ngramgen.sampling.sampler import FinishReason, Generated, generate, stream
@@ -24,6 +25,7 @@ from ngramgen.sampling.streaming import stream_text
 __all__ = [
     "FinishReason",
     "Generated",
+    "Moment",
     "SamplingOptions",
     "apply_temperature",
     "build_filters",

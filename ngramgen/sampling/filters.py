@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ngramgen.model import FloatArray, IntArray
+    from ngramgen.sampling.moment import Moment
     from ngramgen.sampling.rows import Rows
 
-    Filter: TypeAlias = Callable[[FloatArray, IntArray, int], Rows]
+    Filter: TypeAlias = Callable[[FloatArray, Moment], Rows]
 
 _ROUNDING = 1e-6  # what float32 logarithms may add up to
 _LOWEST = -1e300  # stands for a product beyond float64, so that a token stays possible
@@ -134,7 +135,7 @@ def typical(logprobs: FloatArray, mass: float) -> Rows:
 
 
 def build_filters(options: SamplingOptions) -> Filter:
-    """Composes the filters of options once: filters(logprobs (B, V), history (B, T), step) -> (B, V) float64.
+    """Composes the filters of options once: filters(logprobs (B, V), moment) -> (B, V) float64.
 
     The order: suppressed tokens (``<unk>``, ``<s>``, and ``</s>`` while step < min_new_tokens), repetition
     penalty over history (prompt and continuation), temperature, top_k, top_p, min_p, typical. Greedy options
@@ -142,19 +143,20 @@ def build_filters(options: SamplingOptions) -> Filter:
     A row in which only suppressed tokens are possible keeps them: then the model has nothing else to say.
 
     >>> import numpy as np
+    >>> from ngramgen.sampling import Moment
     >>> filters = build_filters(SamplingOptions(top_k=1))
-    >>> np.exp(filters(np.log([[0.1, 0.2, 0.3, 0.4]]), np.zeros((1, 0), int), 0))
+    >>> np.exp(filters(np.log([[0.1, 0.2, 0.3, 0.4]]), Moment.first()))
     array([[0., 0., 0., 1.]])
     """
     after_top_k = _after_top_k(options)
     penalty, temperature = options.repetition_penalty, options.temperature
 
-    def filters(logprobs: FloatArray, history: IntArray, step: int) -> Rows:
+    def filters(logprobs: FloatArray, moment: Moment) -> Rows:
         rows = _without(logprobs, (UNK, BOS))
-        if step < options.min_new_tokens:
+        if moment.step < options.min_new_tokens:
             rows = _without(rows, (EOS,))
         if penalty != 1:
-            rows = repetition_penalty(normalise(rows), history, penalty)
+            rows = repetition_penalty(normalise(rows), moment.history, penalty)
         if options.is_greedy:
             return normalise(rows)
         if temperature != 1:

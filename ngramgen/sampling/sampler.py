@@ -23,6 +23,7 @@ from ngramgen.randomness import child_seeds, uniforms
 from ngramgen.sampling.draw import draw, greedy
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.growing import Continuation
+from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.options import check_int
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _steps(
         logprobs = model.logprobs(state)
         block = max(1, _BLOCK // logprobs.shape[1])
         blocks = [slice(start, start + block) for start in range(0, len(rows), block)]
-        filtered = (filters(logprobs[some], history[some], step) for some in blocks)
+        filtered = (filters(logprobs[some], _moment(history[some], step)) for some in blocks)
         if options.is_greedy:
             tokens = np.concatenate([greedy(part) for part in filtered])
         else:
@@ -257,3 +258,8 @@ def _read(model: LanguageModel, prompts: Ids) -> State:
     if prompts.shape[1]:
         state = model.advance(state, different)
     return state if len(prompts) == 1 else state.select(which.reshape(-1))
+
+
+def _moment(history: Ids, step: int) -> Moment:
+    size = len(history)
+    return Moment(history, step, np.zeros(size), np.full(size, np.inf))

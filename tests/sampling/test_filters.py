@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
 from ngramgen.sampling import (
+    Moment,
     SamplingOptions,
     apply_temperature,
     build_filters,
@@ -30,6 +32,10 @@ from ngramgen.sampling import (
 
 Rows = NDArray[np.float64]
 Filter = Callable[[Any], Rows]
+
+
+def moment(history: Any, step: int = 0) -> Moment:
+    return dataclasses.replace(Moment.first(len(history)), history=history, step=step)
 
 
 def after(filtered: Filter, *probs: float) -> list[float]:
@@ -186,7 +192,7 @@ def test_a_broken_row_is_refused(bad: float) -> None:
         rows[1] = bad
     for options in (SamplingOptions(), SamplingOptions(top_k=2), SamplingOptions(temperature=2)):
         with pytest.raises(OptionError, match=r"^Row 1 "):
-            build_filters(options)(rows, np.zeros((2, 0), int), 0)
+            build_filters(options)(rows, Moment.first(2))
 
 
 # The composed filter.
@@ -194,7 +200,7 @@ def test_a_broken_row_is_refused(bad: float) -> None:
 
 def composed(options: SamplingOptions, probs: list[float], history: list[int], step: int = 0) -> list[float]:
     with np.errstate(divide="ignore"):
-        result = build_filters(options)(np.log([probs]), np.array([history], dtype=np.int32), step)
+        result = build_filters(options)(np.log([probs]), moment(np.array([history], dtype=np.int32), step))
     return [float(p) for p in np.exp(result[0])]
 
 
@@ -232,7 +238,7 @@ def test_the_model_row_is_left_alone() -> None:
     rows = np.log(np.full((1, 300), 1 / 300))
     before = rows.copy()
     options = SamplingOptions(repetition_penalty=2, temperature=0.5, top_k=30, top_p=0.7, min_p=0.1, typical_p=0.5)
-    build_filters(options)(rows, np.array([[5, 6]]), 0)
+    build_filters(options)(rows, moment(np.array([[5, 6]])))
     assert (rows == before).all()
 
 
@@ -274,7 +280,7 @@ def test_the_composition_is_its_filters_in_turn(weights: list[float], k: int, p:
     history = np.array([[3, 4, 3]])
     expected = repetition_penalty(suppress(rows, [0, 1, 2]), history, 1.3)
     expected = typical(min_p(top_p(top_k(apply_temperature(expected, 0.7), k), p), 0.05), p)
-    np.testing.assert_allclose(np.exp(build_filters(options)(rows, history, 0)), np.exp(expected), atol=1e-9)
+    np.testing.assert_allclose(np.exp(build_filters(options)(rows, moment(history))), np.exp(expected), atol=1e-9)
 
 
 @pytest.mark.parametrize("name", FILTERS)
