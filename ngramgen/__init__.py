@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING
 
 from ngramgen.errors import (
     ArpaError,
+    ConstraintError,
     CorpusError,
     MissingDependencyError,
     ModelFormatError,
     ModelNotFoundError,
     NgramgenError,
+    NoPromptError,
     OptionError,
+    PromptTypeError,
     TokenizerError,
     TrainingError,
 )
@@ -28,25 +31,32 @@ __version__ = "0.1.0"
 __all__ = [
     "ArpaError",
     "Cleaner",
+    "ConstraintError",
+    "Constraints",
     "CorpusError",
     "MissingDependencyError",
     "ModelFormatError",
     "ModelNotFoundError",
     "NgramgenError",
+    "NoPromptError",
     "OptionError",
+    "PromptTypeError",
     "SamplingOptions",
     "TextModel",
     "TokenizerError",
     "TrainingError",
     "__version__",
     "load",
+    "pipeline",
     "sample_text",
     "train",
 ]
 
 if TYPE_CHECKING:
     from ngramgen.loading import load
+    from ngramgen.pipelines import pipeline
     from ngramgen.samples import sample_text
+    from ngramgen.sampling.constraints import Constraints
     from ngramgen.sampling.options import SamplingOptions
     from ngramgen.text.cleaning import Cleaner
     from ngramgen.textmodel import TextModel
@@ -54,9 +64,11 @@ if TYPE_CHECKING:
 else:  # a type checker that saw __getattr__ would believe in every name
     _HOMES = {
         "Cleaner": "ngramgen.text.cleaning",
+        "Constraints": "ngramgen.sampling.constraints",
         "SamplingOptions": "ngramgen.sampling.options",
         "TextModel": "ngramgen.textmodel",
         "load": "ngramgen.loading",
+        "pipeline": "ngramgen.pipelines",
         "sample_text": "ngramgen.samples",
         "train": "ngramgen.training",
     }

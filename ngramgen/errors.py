@@ -2,6 +2,9 @@
 
 NgramgenError
 ├── OptionError (ValueError)              an argument or option out of its range
+│   ├── PromptTypeError (TypeError)        a prompt that is no text and no chat
+│   └── NoPromptError (IndexError)         a list of prompts that is empty
+├── ConstraintError (ValueError)          no text of the model meets what was asked of it
 ├── CorpusError (ValueError)              text that cannot be read: names file and line
 ├── TrainingError (ValueError)            a corpus or option from which no model can be estimated
 ├── TokenizerError (ValueError)           a tokenizer that is unknown or does not fit
@@ -22,6 +25,18 @@ class NgramgenError(Exception):
 
 class OptionError(NgramgenError, ValueError):
     """An argument or command-line option is out of its range."""
+
+
+class PromptTypeError(OptionError, TypeError):
+    """A prompt is no text and no chat."""
+
+
+class NoPromptError(OptionError, IndexError):
+    """A list of prompts is empty."""
+
+
+class ConstraintError(NgramgenError, ValueError):
+    """No text was found that is what the constraints ask for; the message says what was tried."""
 
 
 class CorpusError(NgramgenError, ValueError):

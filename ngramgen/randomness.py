@@ -26,6 +26,11 @@ _GAMMA = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio, made odd
 _MASK = 2**64 - 1
 
 
+def fresh_seed() -> int:
+    """A seed from the operating system, below 2**64."""
+    return secrets.randbits(64)
+
+
 def child_seeds(seed: int | None, start: int, count: int) -> NDArray[np.uint64]:
     """One seed for each of the sequences start, start + 1, ...: shape (count,), uint64.
 
@@ -36,7 +41,7 @@ def child_seeds(seed: int | None, start: int, count: int) -> NDArray[np.uint64]:
     '0xe220a8397b1dcdaf'
     """
     if seed is None:
-        seed = secrets.randbits(64)
+        seed = fresh_seed()
     if not isinstance(seed, Integral) or isinstance(seed, bool):
         raise OptionError(f"seed is {seed!r}, but it must be an integer or None.")
     if start < 0:

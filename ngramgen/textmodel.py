@@ -13,7 +13,7 @@ import itertools
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from numbers import Real
 from typing import Any, BinaryIO, cast
 
@@ -22,12 +22,18 @@ from numpy.typing import NDArray
 
 from ngramgen.atomic import replacing
 from ngramgen.errors import OptionError
+from ngramgen.evaluation.novelty import Novelty, novelty
 from ngramgen.evaluation.perplexity import LineScores, Perplexity, PerplexityCounter, score_block, score_lines
 from ngramgen.ngram.arpa_writer import write_arpa
 from ngramgen.ngram.damage import blaming, blaming_items
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import save_ngram
+from ngramgen.randomness import child_seeds, fresh_seed
 from ngramgen.sampling import Generated, SamplingOptions, generate, stream_text
+from ngramgen.sampling.beams import beam_search
+from ngramgen.sampling.constrained import generate_constrained
+from ngramgen.sampling.constraints import Constraints
+from ngramgen.sampling.explaining import TokenExplanation, explain
 from ngramgen.text.cleaning import Cleaner
 from ngramgen.text.corpus import read_blocks
 from ngramgen.text.tokenizers import Tokenizer
@@ -48,7 +54,8 @@ class Generation:
     generated_text: str
     ids: NDArray[np.integer[Any]] = field(compare=False)  # (T,) int32, without </s>; arrays have no truth value
     logprob: float | None  # natural, of the new tokens, unfiltered
-    finish_reason: str  # "eos", "stop" or "length"
+    finish_reason: str  # "eos", "stop", "length" or "time"
+    explanations: list[TokenExplanation] | None = None  # of the tokens, and of </s> where it came, where asked for
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,8 @@ class TextModel:
     ) -> str | list[str]:
         """The prompt with a continuation, or a list of ``n`` of them.
 
-        ``options`` are those of `SamplingOptions`. The same seed gives the same text. Raises OptionError.
+        ``options`` are those of `SamplingOptions` and of `Constraints`. The same seed gives the same text. Raises
+        OptionError, and ConstraintError where no text was found that is as the constraints ask.
         """
         made = self.generate_all(prompt, n=1 if n is None else n, seed=seed, with_logprob=False, **options)
         texts = [generation.text for generation in made]
@@ -90,9 +98,16 @@ class TextModel:
         seed: int | None = None,
         with_logprob: bool = True,
         batch_size: int = 64,
+        first_index: int = 0,
+        explained: bool = False,
         **options: Any,
     ) -> Iterator[Generation]:
-        """``n`` continuations of each prompt, in order, with all that is known of them. Raises OptionError."""
+        """``n`` continuations of each prompt, in order, with all that is known of them.
+
+        Text number i of a call, from 0, is drawn as number ``first_index`` + i of the seed. With ``num_beams`` above 1
+        they are the best that beam search finds, which may be fewer than ``n``. ``explained`` adds `explain` of each.
+        Raises OptionError, and ConstraintError where no text was found that is as the constraints ask.
+        """
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise OptionError(f"n must be an integer of 1 or more, not {n!r}")
         listed = list(prompts) if isinstance(prompts, Iterable) and not isinstance(prompts, str) else [prompts]
@@ -100,25 +115,50 @@ class TextModel:
             raise OptionError(f"prompts must be a string or a list of strings, not {prompts!r}")
         if n * len(listed) > MAX_SEQUENCES:
             raise OptionError(f"{n * len(listed)} texts are too many for one call; ask for at most {MAX_SEQUENCES}")
-        chosen = _sampling_options(options)
-        repeated = [ids for prompt in listed for ids in [self._encode_prompt(prompt)] * n]
-        made = generate(self.model, repeated, chosen, seed=seed, batch_size=batch_size, with_logprob=with_logprob)
-        return blaming_items(self.check, self._generations((p for p in listed for _ in range(n)), made))
+        chosen, constraints = split_options(options)
+        seed = fresh_seed() if seed is None else seed
+        children = child_seeds(seed, first_index, n * len(listed))
+        repeated = [ids for prompt in listed for ids in [self.prompt_ids(prompt)] * n]
+        texts = (prompt for prompt in listed for _ in range(n))
+        pairs: Iterator[tuple[str, Generated]]
+        if chosen.num_beams > 1:
+            _refuse_beside_beams(chosen, constraints, n)
+            pairs = ((prompt, one) for prompt in listed for one in self._beams(prompt, chosen, n))
+        elif constraints.is_empty:
+            own: dict[str, Any] = {"seed": seed, "first_index": first_index, "batch_size": batch_size}
+            pairs = zip(texts, generate(self.model, repeated, chosen, with_logprob=with_logprob, **own), strict=True)
+        else:
+            made = generate_constrained(self.model, repeated, chosen, constraints, children, with_logprob)
+            pairs = zip(texts, made, strict=True)
+        generations = self._generations(pairs)
+        if explained:
+            generations = self._explained(generations, chosen, children)
+        return blaming_items(self.check, generations)
 
-    def _generations(self, prompts: Iterator[str], made: Iterator[Generated]) -> Iterator[Generation]:
-        while some := list(itertools.islice(made, _DECODED_TOGETHER)):
-            texts = self.tokenizer.decode_many([result.ids for result in some])
-            for result, continuation in zip(some, texts, strict=True):
-                yield self._generation(next(prompts), continuation, result)
+    def _beams(self, prompt: str, options: SamplingOptions, n: int) -> Iterator[Generated]:
+        yield from beam_search(self.model, self.prompt_ids(prompt), options, n)
+
+    def _generations(self, pairs: Iterator[tuple[str, Generated]]) -> Iterator[Generation]:
+        while some := list(itertools.islice(pairs, _DECODED_TOGETHER)):
+            texts = self.tokenizer.decode_many([result.ids for _, result in some])
+            for (prompt, result), continuation in zip(some, texts, strict=True):
+                yield self._generation(prompt, continuation, result)
+
+    def _explained(
+        self, generations: Iterator[Generation], options: SamplingOptions, children: NDArray[np.uint64]
+    ) -> Iterator[Generation]:
+        for one, child in zip(generations, children, strict=False):
+            ids, ended = self.prompt_ids(one.prompt), one.finish_reason == "eos"
+            yield replace(one, explanations=explain(self.model, ids, one.ids, ended, options, child))
 
     def _generation(self, prompt: str, continuation: str, result: Generated) -> Generation:
         if result.text_end is not None:
             continuation = continuation[: result.text_end]
-        text = self._joined(prompt, continuation)
+        text = self.joined(prompt, continuation)
         generated = text[len(prompt) :] if text.startswith(prompt) else continuation
         return Generation(prompt, text, generated, result.ids, result.logprob, result.finish_reason)
 
-    def _encode_prompt(self, prompt: str) -> NDArray[np.int32]:
+    def prompt_ids(self, prompt: str) -> NDArray[np.int32]:
         """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen."""
         if self.tokenizer.leads_with_space:
             line = self.cleaner.text(prompt).rpartition("\n")[2].rstrip(" ")  # the space belongs to the next word
@@ -129,7 +169,8 @@ class TextModel:
             line = self.cleaner.text(prompt).rpartition("\n")[2]
         return self.tokenizer.encode(line)
 
-    def _joined(self, prompt: str, continuation: str) -> str:
+    def joined(self, prompt: str, continuation: str) -> str:
+        """The prompt and a decoded continuation of `prompt_ids` as one text."""
         if not prompt or prompt.endswith("\n"):  # a line begins: its first word has a space before it
             return prompt + (continuation.removeprefix(" ") if self.tokenizer.leads_with_space else continuation)
         if not continuation:
@@ -142,19 +183,23 @@ class TextModel:
 
     def stream(self, prompt: str = "", *, seed: int | None = None, **options: Any) -> Iterator[str]:
         """The continuation in pieces, as it is made: joined to the prompt they are what `generate` gives."""
-        pieces = stream_text(self.model, self._encode_prompt(prompt), _sampling_options(options), seed=seed)
+        chosen, constraints = split_options(options)
+        if chosen.num_beams > 1 or not constraints.is_empty:  # such a text is known when it is whole
+            whole = self.generate_all(prompt, seed=seed, with_logprob=False, **options)
+            return (one.text[len(prompt) :] for one in whole)
+        pieces = stream_text(self.model, self.prompt_ids(prompt), chosen, seed=seed)
         return blaming_items(self.check, self._streamed(prompt, pieces))
 
     def _streamed(self, prompt: str, pieces: Iterator[str]) -> Iterator[str]:
         if first := next(pieces, ""):
-            yield self._joined(prompt, first)[len(prompt) :]
+            yield self.joined(prompt, first)[len(prompt) :]
         yield from pieces
 
     def next(self, context: str = "", k: int = 10) -> list[NextToken]:
         """The ``k`` most likely next tokens, best first; ``</s>`` is the end of the sentence. Raises OptionError."""
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise OptionError(f"k must be an integer of 1 or more, not {k!r}")
-        ids = self._encode_prompt(context)
+        ids = self.prompt_ids(context)
         with blaming(self.check):
             state = self.model.start()
             state = self.model.advance(state, ids[None, :]) if len(ids) else state
@@ -187,6 +232,12 @@ class TextModel:
             with blaming(self.check):
                 counter.add(self.cleaner.lines_block(block), len(block))
         return counter.result()
+
+    def novelty(self, texts: Texts, *, errors: str = "strict") -> Novelty:
+        """How much of a text stands so in the training text. Raises OptionError for a model without copy filter."""
+        blocks = read_blocks(sources_of(texts), errors=errors)  # type: ignore[arg-type]
+        with blaming(self.check):
+            return novelty(self.model, map(self.cleaner.lines_block, blocks))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``.
@@ -247,9 +298,21 @@ def sources_of(texts: Texts) -> list[Any]:
     return [listed]
 
 
-def _sampling_options(options: dict[str, Any]) -> SamplingOptions:
-    known = [option.name for option in fields(SamplingOptions)]
+def split_options(options: dict[str, Any]) -> tuple[SamplingOptions, Constraints]:
+    """The options of both kinds by their names. Raises OptionError for another name or a value out of its range."""
+    sampling, constraining = ([option.name for option in fields(kind)] for kind in (SamplingOptions, Constraints))
     for name in options:
-        if name not in known:
-            raise OptionError(f"there is no sampling option {name!r}; the options are {', '.join(known)}")
-    return SamplingOptions(**options)
+        if name not in sampling and name not in constraining:
+            known = ", ".join([*sampling, *constraining])
+            raise OptionError(f"there is no sampling option {name!r}; the options are {known}")
+    chosen = SamplingOptions(**{name: value for name, value in options.items() if name in sampling})
+    return chosen, Constraints(**{name: value for name, value in options.items() if name in constraining})
+
+
+def _refuse_beside_beams(options: SamplingOptions, constraints: Constraints, n: int) -> None:
+    if not constraints.is_empty:
+        raise OptionError("num_beams does not go with constraints on the text; leave one of them out")
+    if options.max_copied_words is not None:
+        raise OptionError("num_beams does not go with max_copied_words; leave one of them out")
+    if n > options.num_beams:
+        raise OptionError(f"num_beams is {options.num_beams}, so at most {options.num_beams} texts can be had, not {n}")

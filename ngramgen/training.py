@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ngramgen import __version__
 from ngramgen.errors import CorpusError, OptionError, TrainingError
 from ngramgen.model import EOS
+from ngramgen.ngram.copies import CopyFilter, check_length
 from ngramgen.ngram.counting import count
 from ngramgen.ngram.estimation import Estimate, OrderReport, check_interpolation, estimate, prune_thresholds
 from ngramgen.ngram.model import NgramModel
@@ -51,6 +52,7 @@ def train(
     errors: str = "strict",
     interpolate_unigrams: bool = True,
     discount_fallback: bool = True,
+    copy_filter: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TextModel:
     """Train an n-gram model.
@@ -64,6 +66,8 @@ def train(
     ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
     Without ``interpolate_unigrams`` <unk> alone gets what the unigrams' discounts leave; without ``discount_fallback``
     text from which a discount cannot be estimated is a TrainingError.
+    ``copy_filter`` has the model remember which runs of that many tokens, 2 to 64, the corpus holds, so that it can be
+    kept from copying them (`ngramgen.ngram.copies`); 6 suits words.
     ``progress`` is told how many raw bytes were read since its last call.
     Raises OptionError, CorpusError, TokenizerError, and TrainingError where nothing can be estimated.
     """
@@ -72,6 +76,8 @@ def train(
         raise OptionError(f"order must be an integer from 1 to {MAX_ORDER}, not {order!r}")
     thresholds = prune_thresholds(prune, order)
     check_interpolation(method, interpolate_unigrams)
+    if copy_filter is not None:
+        check_length(copy_filter)
     limit = _Limit(vocab_size, vocab_min_count, thresholds[0], vocab_file)
     for name, value in (("tokenizer", tokenizer), ("sentences", sentences)):
         if not isinstance(value, str):
@@ -83,6 +89,7 @@ def train(
     words, appearance, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
     lines = int(np.count_nonzero(words == EOS))
     tokens = len(words) - 2 * lines
+    copies = None if copy_filter is None else CopyFilter.build(words, copy_filter, kept)
     counts = count(words, len(vocabulary), order, appearance)
     del words
     result = estimate(counts, kept, method, thresholds, interpolate_unigrams)
@@ -91,8 +98,10 @@ def train(
     about = _about(result, method, thresholds, interpolate_unigrams)
     about["corpus"] = {"bytes": raw.size, "lines": lines, "tokens": tokens}
     about["sentences"] = sentences
+    if copies is not None:
+        about["copy_filter"] = copies.about()
     made = Tokenizer(tokenizer, vocabulary.first(kept))
-    return TextModel(NgramModel(result.table, made), made, cleaner, about, _notices(result, method))
+    return TextModel(NgramModel(result.table, made, copies), made, cleaner, about, _notices(result, method))
 
 
 def default_cleaning(tokenizer: str) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ def test_several_prompts(model: TextModel) -> None:
     made = list(model.generate_all(["the", "a cat"], n=2, seed=3, max_new_tokens=5))
     assert [g.prompt for g in made] == ["the", "the", "a cat", "a cat"]
     for g in made:
-        prompt = model._encode_prompt(g.prompt)
+        prompt = model.prompt_ids(g.prompt)
         ids = np.concatenate([prompt, g.ids, [2] * (g.finish_reason == "eos")]).astype(np.int32)
         assert g.logprob == pytest.approx(model.model.score(ids)[len(prompt) :].sum(), abs=1e-6)
 
@@ -150,7 +150,7 @@ def test_next_is_sorted_and_sums_to_less_than_one(model: TextModel) -> None:
     assert all(a.prob >= b.prob - 1e-12 for a, b in itertools.pairwise(found))
     assert all(t.prob == pytest.approx(math.exp(t.logprob)) for t in found)
     assert len(found) == model.model.vocab_size - 2
-    state = model.model.advance(model.model.start(), model._encode_prompt("the")[None])
+    state = model.model.advance(model.model.start(), model.prompt_ids("the")[None])
     unknown = math.exp(float(model.model.logprobs(state)[0, 0]))
     assert sum(t.prob for t in found) + unknown == pytest.approx(1, abs=1e-5)
     assert [t.token for t in model.next("the", k=2)] == [t.token for t in found[:2]]

@@ -135,7 +135,7 @@ def test_the_vocabulary_is_limited(limits: dict[str, Any], kept: list[str]) -> N
     assert tokens_of(model) == kept
     for context in ("", "rose", "the", "nobody"):
         found = model.next(context, k=99)
-        state = model.model.advance(model.model.start(), model._encode_prompt(context)[None])
+        state = model.model.advance(model.model.start(), model.prompt_ids(context)[None])
         assert sum(t.prob for t in found) + math.exp(model.model.logprobs(state)[0, 0]) == pytest.approx(1, abs=1e-5)
     assert model.perplexity(["rose a is"]).oov == 3 - len({"rose", "a", "is"} & set(kept))
 
@@ -195,6 +195,36 @@ def test_progress_is_told_in_bytes() -> None:
     assert sum(told) == sum(len(line) + 1 for line in LINES)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [2, 3, 64])
+def test_a_copy_filter_knows_the_runs_of_the_corpus(kind: str, length: int, tmp_path: Path) -> None:
+    """Every run of a cleaned line is known, it is told in few words, and the rest of the model is as without it."""
+    lines = ["A  rose is a rose, is a rose " * 9, "", "the rose is red"]
+    model = train(lines, order=3, tokenizer=kind, copy_filter=length)
+    copies = model.model.copies
+    assert copies.length == length
+    for line in lines:
+        assert copies.runs(model.tokenizer.encode(model.cleaner.text(line))).all()
+    assert model.description()["copy_filter"] == copies.about()
+    assert copies.about()["length"] == length
+    free = train(lines, order=3, tokenizer=kind)
+    assert free.model.copies is None
+    assert "copy_filter" not in free.description()
+    assert model.score("the rose is a rose") == free.score("the rose is a rose")
+    assert model.generate("the", seed=1, n=3) == free.generate("the", seed=1, n=3)
+    for name, some in (("a", model), ("b", train(lines, order=3, tokenizer=kind, copy_filter=length))):
+        some.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_words_outside_of_the_vocabulary_are_in_no_run() -> None:
+    """Of "a b x a b c c b a" without x the runs of two are ab, ab, bc, cc, cb and ba; what stands for x is in none."""
+    model = train(["a b x a b c c b a"], order=2, tokenizer="whitespace", vocab_min_count=2, copy_filter=2)
+    ids = model.tokenizer.encode("a b x a b c c b a")
+    assert ids.tolist().count(0) == 1
+    assert model.model.copies.runs(ids).tolist() == [True, False, False, True, True, True, True, True]
+
+
 def test_default_cleaning_is_for_raw_text() -> None:
     """Text that is tokenised already, or meant byte for byte, is left as it is; cleaning=() leaves all."""
     assert default_cleaning("whitespace") == default_cleaning("byte") == ()
@@ -214,6 +244,7 @@ def test_default_cleaning_is_for_raw_text() -> None:
         ("prune", [3, None, "0,1", (0.5,), (True,), ("0",), (-1,), (1, 0), (0, 0, 0, 0)]),
         ("vocab_size", [0, -1, 1.5, "3", True]),
         ("vocab_min_count", [0, -1, 1.5, "3", True]),
+        ("copy_filter", [0, 1, 65, -1, 6.0, "6", True]),
         ("sentences", ["paragraph", "", None, "line:german", "punkt:"]),
         ("errors", ["ignore", None]),
         ("field", ["text"]),

@@ -21,6 +21,7 @@ SUMMARIES = {
     "next": "List the most likely next tokens.",
     "score": "Print the log10 probability of each line.",
     "perplexity": "Measure how well a model predicts a text.",
+    "novelty": "Measure how much of a text is copied.",
     "info": "Describe a model.",
     "convert": "Convert between .ngram and ARPA files.",
 }

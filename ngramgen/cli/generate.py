@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -10,20 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ngramgen.cli.explanation import explanation_json, explanation_lines
 from ngramgen.cli.inputs import argument_text
-from ngramgen.cli.options import json_option, model_option, sampling_options, seed_option
+from ngramgen.cli.options import SectionedCommand, json_option, model_option, sampling_options, seed_option
 from ngramgen.cli.output import check_output, json_text, progress_bar, stdout, whole_file, write_lines
 
 if TYPE_CHECKING:
     from ngramgen.textmodel import Generation, TextModel
 
 
-@click.command()
+@click.command(cls=SectionedCommand)
 @click.argument("prompt", default="")
 @model_option
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many texts to generate.")
 @sampling_options
 @seed_option
+@click.option(
+    "--explain",
+    "explained",
+    is_flag=True,
+    show_default=False,
+    help="Show how likely each token was, its rank, and which n-gram it comes from.",
+)
 @json_option
 @click.option(
     "-o",
@@ -37,6 +46,7 @@ def command(
     model: str | None,
     count: int,
     seed: int | None,
+    explained: bool,
     as_json: bool,
     output: Path | None,
     **options: Any,
@@ -45,28 +55,39 @@ def command(
 
     Without PROMPT texts are begun from nothing; - takes the whole standard input for it. On a terminal a single text
     is shown as it grows. --json gives an object a line: text, generated_text, tokens, logprob (natural), finish_reason
-    (eos, length or stop).
+    (eos, length, stop or time), and with --explain explanation. What is said of the form of a text holds for its
+    continuation, without the white space at its ends.
 
     \b
     Examples:
       ngramgen generate "Once upon a time" -m fables.ngram --seed 1
       ngramgen generate -m fables.ngram -n 1000 --temperature 0.8 --json -o texts.jsonl
+      ngramgen generate -m fables.ngram --contains fox --contains crow --max-words 20
     """
     from ngramgen.loading import load
-    from ngramgen.sampling.options import SamplingOptions
+    from ngramgen.textmodel import split_options
 
-    SamplingOptions(**options)  # a bad option is told before a model is read
+    split_options(options)  # a bad option is told before a model is read
     prompt = argument_text("PROMPT", prompt)
     if output == Path("-"):
         output = None
     if output is not None:
         check_output(output)
     text_model = load(model)
-    if count == 1 and output is None and not as_json and sys.stdout.isatty():
+    if count == 1 and output is None and not as_json and not explained and sys.stdout.isatty():
         _show_growing(prompt, text_model.stream(prompt, seed=seed, **options))
         return
-    generations = text_model.generate_all(prompt, n=count, seed=seed, with_logprob=as_json, **options)
-    lines = (_as_json(text_model, one) for one in generations) if as_json else (one.text for one in generations)
+    generations = text_model.generate_all(
+        prompt, n=count, seed=seed, with_logprob=as_json, explained=explained, **options
+    )
+    lines: Iterable[str]
+    if as_json:
+        lines = (_as_json(text_model, one) for one in generations)
+    elif explained:
+        color = output is None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        lines = chain.from_iterable(_explanation(text_model, one, color) for one in generations)
+    else:
+        lines = (one.text for one in generations)
     if output is None:
         write_lines(lines)
         return
@@ -83,15 +104,28 @@ def _show_growing(prompt: str, pieces: Iterable[str]) -> None:
 
 
 def _as_json(model: TextModel, generation: Generation) -> str:
-    return json_text(
-        {
-            "text": generation.text,
-            "generated_text": generation.generated_text,
-            "tokens": [model.tokenizer.token(index) for index in generation.ids.tolist()],
-            "logprob": generation.logprob,
-            "finish_reason": generation.finish_reason,
-        }
-    )
+    record: dict[str, Any] = {
+        "text": generation.text,
+        "generated_text": generation.generated_text,
+        "tokens": [model.tokenizer.token(index) for index in generation.ids.tolist()],
+        "logprob": generation.logprob,
+        "finish_reason": generation.finish_reason,
+    }
+    if generation.explanations is not None:
+        tokens = [model.tokenizer.token(one.index) for one in generation.explanations]
+        record["explanation"] = explanation_json(tokens, generation.explanations)
+    return json_text(record)
+
+
+def _explanation(model: TextModel, generation: Generation, color: bool) -> Iterator[str]:
+    """The text and a table of its new tokens; in color the text shows their ranks."""
+    explanations = generation.explanations or []
+    tokens = [model.tokenizer.token(one.index) for one in explanations]
+    if not color:
+        yield generation.text
+    separator = " " if model.tokenizer.joins_with_space else ""
+    yield from explanation_lines(tokens, explanations, color, separator)
+    yield ""
 
 
 def _counted(lines: Iterable[str], advance: Callable[[int], None]) -> Iterator[str]:

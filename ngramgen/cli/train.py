@@ -100,6 +100,13 @@ _CLEANING = (
     default=True,
     help="Where a text is too small to estimate a discount, use 0.5, 1, 1.5, or refuse.",
 )
+@click.option(
+    "--copy-filter",
+    type=int,
+    metavar="N",
+    help="Remember which runs of N tokens the text holds, so that generated text can be kept from copying them; 6 "
+    "suits words.",
+)
 @json_option
 def command(
     corpus: tuple[str, ...],
@@ -113,6 +120,7 @@ def command(
     order: int,
     smoothing: str,
     tokenizer: str,
+    copy_filter: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -132,7 +140,7 @@ def command(
     added = _added_steps(lowercase, min_length, max_length, deduplicate)
     cleaning = _cleaning(tokenizer, () if no_clean else clean or None, added)
     check_model_output(output, "--output")
-    _check_format(output, order, smoothing)
+    _check_format(output, order, smoothing, copy_filter)
     sources = corpus_sources(corpus)
 
     from ngramgen.errors import TokenizerError
@@ -152,6 +160,7 @@ def command(
             smoothing=smoothing,
             tokenizer=tokenizer,
             cleaning=cleaning,
+            copy_filter=copy_filter,
             progress=progress,
             **options,
         )
@@ -166,14 +175,18 @@ def command(
         write_lines([json_text(description)])
 
 
-def _check_format(output: Path, order: int, smoothing: str) -> None:
-    """Refuse before training what the writer of ARPA files would refuse after it."""
+def _check_format(output: Path, order: int, smoothing: str, copy_filter: int | None) -> None:
+    """Refuse before training what the writer of ARPA files would refuse after it, or leave out."""
     from ngramgen.ngram.smoothing import smoothing_from_name
 
-    if not output.name.endswith(".ngram") and order > 1 and smoothing_from_name(smoothing).reading == "uniform":
+    if output.name.endswith(".ngram"):
+        return
+    if order > 1 and smoothing_from_name(smoothing).reading == "uniform":
         raise click.BadParameter(
             f"an ARPA file cannot hold a model with {smoothing} smoothing; write a .ngram file.", param_hint="--output"
         )
+    if copy_filter is not None:
+        raise click.BadParameter("an ARPA file cannot hold a copy filter; write a .ngram file.", param_hint="--output")
 
 
 def _added_steps(lowercase: bool, min_length: int | None, max_length: int | None, deduplicate: bool) -> tuple[str, ...]:

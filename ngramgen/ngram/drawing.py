@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ngramgen.model import BOS, UNK
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.ngram.guide import GuidedSums
 from ngramgen.ngram.lookup import find
 from ngramgen.ngram.table import GramOrder, NgramTable, as_pairs
@@ -44,7 +44,7 @@ class Base:
         self.guided = GuidedSums(1)
         self.guided.fill(np.zeros(1, np.int64), np.array([len(values)]), values)
         self.view = _view(np.cumsum(values))
-        self.last = int(np.flatnonzero(values)[-1])
+        self.last = int(np.flatnonzero(values)[-1]) if values.any() else EOS  # where <unk> has everything
 
 
 def _view(array: NDArray[Any]) -> memoryview:
@@ -197,7 +197,7 @@ class BatchDrawer:
         if len(left):
             goals = (target.take(left) * UNIT * UNIT).astype(np.int64)
             words[left] = np.minimum(self.base.guided.places(np.zeros(len(left), np.int64), goals), self.base.last)
-        return words, self._after(contexts, words)
+        return words, contexts_after(table, contexts, words)
 
     def _pairs(self, contexts: Ids, length: int) -> tuple[Floats, Floats]:
         """Gamma and scale of each row's context of that length; (1, 0) where it is missing."""
@@ -212,25 +212,22 @@ class BatchDrawer:
             pairs[there] = as_pairs(order.contexts).take(codes)
         return pairs.real.astype(np.float64), pairs.imag.astype(np.float64)
 
-    def _after(self, contexts: Ids, words: Ids) -> Ids:
-        table = self.table
-        result = np.full(contexts.shape, MISSING, np.int64)
-        result[:, 0] = words
-        there = np.arange(len(words))
-        scrambled = self.scramble.forward(words)
-        for length in range(2, table.order):
-            shorter = contexts[there, length - 2]
-            present = shorter >= 0
-            if not present.all():
-                there, shorter, scrambled = (
-                    there.compress(present),
-                    shorter.compress(present),
-                    scrambled.compress(present),
-                )
-            hits, grams, _ = find(table.orders[length - 2], table.word_bits, shorter, scrambled)
-            there, scrambled = there.take(hits), scrambled.take(hits)
-            result[there, length - 1] = grams
-        return result
+
+def contexts_after(table: NgramTable, contexts: Ids, words: Ids) -> Ids:
+    """The contexts (B, order - 1) after one more word (B,) each."""
+    result = np.full(contexts.shape, MISSING, np.int64)
+    result[:, 0] = words
+    there = np.arange(len(words))
+    scrambled = table.scramble.forward(words)
+    for length in range(2, table.order):
+        shorter = contexts[there, length - 2]
+        present = shorter >= 0
+        if not present.all():
+            there, shorter, scrambled = there.compress(present), shorter.compress(present), scrambled.compress(present)
+        hits, grams, _ = find(table.orders[length - 2], table.word_bits, shorter, scrambled)
+        there, scrambled = there.take(hits), scrambled.take(hits)
+        result[there, length - 1] = grams
+    return result
 
 
 class _Successors:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,22 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
 from ngramgen.model import BOS, Tokenizer
+from ngramgen.ngram.copies import CopyFilter
 from ngramgen.ngram.distribution import Distributions, Ranked
-from ngramgen.ngram.drawing import MISSING, Base, BatchDrawer, ScalarDrawer
+from ngramgen.ngram.drawing import MISSING, Base, BatchDrawer, ScalarDrawer, contexts_after
 from ngramgen.ngram.lookup import find, score_text
-from ngramgen.ngram.sequences import FEW, one_by_one, side_by_side, stream
+from ngramgen.ngram.matching import sources
+from ngramgen.ngram.ranking import RankedLists
+from ngramgen.ngram.sequences import FEW, ROWS, one_by_one, side_by_side, stream
 from ngramgen.ngram.table import NgramTable
+from ngramgen.ngram.truncated import KEPT, OneRow, TruncatedDrawer, Truncation
+from ngramgen.ngram.walking import NgramWalker
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+Guarding = Callable[[Any, Callable[[Ids], NDArray[np.float32]], Callable[[Ids, Ids], Ids]], Any]
+_KEPT_RANKINGS = 4  # each takes tens of megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class NgramModel:
 
     table: NgramTable
     tokenizer: Tokenizer
+    copies: CopyFilter | None = None  # which runs of tokens the training text holds
 
     @property
     def vocab_size(self) -> int:
@@ -153,6 +162,11 @@ class NgramModel:
         """Whether `sample_sequences` and `sample_stream` can draw: the table is a mixture of its orders."""
         return self.table.reading == "interpolate"
 
+    @property
+    def draws_truncated(self) -> bool:
+        """Whether it draws with a truncation or a guard too, and has a `walker`."""
+        return self.draws_exactly
+
     @cached_property
     def _base(self) -> Base:
         return Base(self.table)
@@ -162,11 +176,19 @@ class NgramModel:
         return ScalarDrawer(self.table, self._base)
 
     def sample_sequences(
-        self, prompts: Sequence[NDArray[np.integer[Any]]], max_new_tokens: int, child_seeds: NDArray[np.uint64]
+        self,
+        prompts: Sequence[NDArray[np.integer[Any]]],
+        max_new_tokens: int,
+        child_seeds: NDArray[np.uint64],
+        truncation: tuple[int, Truncation] | None = None,
+        guarded: Guarding | None = None,
     ) -> Iterator[tuple[NDArray[np.integer[Any]], bool]]:
         """For each prompt new tokens without </s>, and whether it came; <unk> and <s> are never drawn.
 
         One uniform number a token, `ngramgen.randomness.uniforms` of the prompt's child seed and the token's place.
+        With a truncation (k, function) each is drawn among the k likeliest, whose natural log-probabilities (M, k), in
+        falling order, the function has changed. ``guarded`` makes a drawer of a drawer, of a function from contexts to
+        log-probabilities (R, V) and of one from contexts and words to the contexts after them.
         """
         if not len(prompts):
             return iter(())
@@ -174,15 +196,66 @@ class NgramModel:
         rows = {key: row for row, key in enumerate(distinct)}
         starts = np.concatenate([self._contexts_after(prompt) for prompt in distinct.values()])
         which = np.array([rows[id(prompt)] for prompt in prompts])
+        if max_new_tokens and (truncation is not None or guarded is not None):
+            most = ROWS if truncation is None else min(ROWS, max(FEW, KEPT // truncation[0]))
+            drawer = self._drawer_of(truncation)
+            if guarded is not None:
+                drawer = guarded(drawer, self._logprobs_after, partial(contexts_after, self.table))
+                starts = drawer.starts(starts, list(distinct.values()))
+            return side_by_side(drawer, starts, which, child_seeds, max_new_tokens, most)
         if len(prompts) <= FEW or not max_new_tokens:
             lists = [_without_missing(row) for row in starts]
             return one_by_one(self._drawer, [lists[row] for row in which.tolist()], child_seeds, max_new_tokens)
         return side_by_side(BatchDrawer(self.table, self._base), starts, which, child_seeds, max_new_tokens)
 
-    def sample_stream(self, prompt: NDArray[np.integer[Any]], child_seed: np.uint64) -> Iterator[int]:
+    def sample_stream(
+        self,
+        prompt: NDArray[np.integer[Any]],
+        child_seed: np.uint64,
+        truncation: tuple[int, Truncation] | None = None,
+        guarded: Guarding | None = None,
+    ) -> Iterator[int]:
         """The same tokens for one prompt, as they are drawn, up to and with </s>."""
+        if truncation is not None or guarded is not None:
+            drawer, contexts = self._drawer_of(truncation), self._contexts_after(prompt)
+            if guarded is not None:
+                drawer = guarded(drawer, self._logprobs_after, partial(contexts_after, self.table))
+                contexts = drawer.starts(contexts, [prompt])
+            return stream(OneRow(drawer), contexts, child_seed)
         start = _without_missing(self._contexts_after(prompt)[0])
         return stream(self._drawer, start, child_seed)
+
+    def _drawer_of(self, truncation: tuple[int, Truncation] | None) -> Any:
+        return BatchDrawer(self.table, self._base) if truncation is None else self._truncated_drawer(*truncation)
+
+    def _logprobs_after(self, contexts: Ids) -> NDArray[np.float32]:
+        return self.logprobs(NgramState(self, np.zeros((len(contexts), 0), np.int32), contexts))
+
+    def sources(self, prompt: NDArray[np.integer[Any]], new: NDArray[np.integer[Any]]) -> list[str]:
+        """Which n-gram the probability of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
+        return sources(self.table, prompt, new)
+
+    def walker(self, truncation: tuple[int, Truncation] | None = None) -> NgramWalker:
+        """What walks through free text; with a truncation it draws as `sample_sequences` does."""
+        if truncation is None:
+            return self._plain_walker
+        return NgramWalker(self.table, self._truncated_drawer(*truncation))
+
+    @cached_property
+    def _plain_walker(self) -> NgramWalker:
+        return NgramWalker(self.table, BatchDrawer(self.table, self._base), self._drawer)
+
+    def _truncated_drawer(self, k: int, truncation: Truncation) -> TruncatedDrawer:
+        lists = self._ranked_lists.get(k)
+        if lists is None:
+            while len(self._ranked_lists) >= _KEPT_RANKINGS:
+                self._ranked_lists.pop(next(iter(self._ranked_lists)), None)
+            lists = self._ranked_lists.setdefault(k, RankedLists(self.table, k))
+        return TruncatedDrawer(lists, truncation)
+
+    @cached_property
+    def _ranked_lists(self) -> dict[int, RankedLists]:
+        return {}
 
     def _contexts_after(self, prompt: NDArray[np.integer[Any]]) -> Ids:
         words = np.concatenate([np.array([BOS], np.int32), np.asarray(prompt, np.int32)])

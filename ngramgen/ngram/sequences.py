@@ -7,12 +7,14 @@ beside it; when it ends, the next sequence takes its row, so that the batch stay
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import EOS
-from ngramgen.ngram.drawing import BatchDrawer, ScalarDrawer
+from ngramgen.ngram.drawing import ScalarDrawer
+from ngramgen.ngram.truncated import OneRow
 from ngramgen.randomness import uniform_block, uniforms
 
 Ids = NDArray[np.int64]
@@ -26,7 +28,13 @@ FEW = 48
 _BLOCK = 64
 
 
-def stream(drawer: ScalarDrawer, contexts: list[int], seed: np.uint64) -> Iterator[int]:
+class RowsDrawer(Protocol):
+    """What draws a word for each row of contexts (B, order - 1) with a uniform number (B,) each."""
+
+    def draw(self, contexts: Ids, uniforms: NDArray[np.float64]) -> tuple[Ids, Ids]: ...
+
+
+def stream(drawer: ScalarDrawer | OneRow, contexts: Any, seed: np.uint64) -> Iterator[int]:
     """Tokens after these contexts without end, up to and with ``</s>``."""
     start = 0
     while True:
@@ -57,11 +65,11 @@ def one_by_one(
 
 
 def side_by_side(
-    drawer: BatchDrawer, starts: Ids, which: Ids, seeds: Seeds, max_new_tokens: int
+    drawer: RowsDrawer, starts: Ids, which: Ids, seeds: Seeds, max_new_tokens: int, most_rows: int = ROWS
 ) -> Iterator[tuple[Tokens, bool]]:
     """As `one_by_one`; sequence i starts from row ``which[i]`` of ``starts`` (S, order - 1)."""
     total = len(seeds)
-    rows = min(ROWS, total)
+    rows = min(most_rows, total)
     sequence = np.arange(rows)  # which sequence each row draws
     contexts = starts[which[:rows]]
     steps = np.zeros(rows, np.int64)

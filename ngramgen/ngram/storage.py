@@ -7,10 +7,12 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ngramgen.errors import ModelFormatError, ModelNotFoundError, TokenizerError
 from ngramgen.ngram import file
 from ngramgen.ngram.contents import Checker, check_contents
+from ngramgen.ngram.copies import LONGEST, SHORTEST, WORDS, CopyFilter
 from ngramgen.ngram.file import Arrays
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.table import GramOrder, NgramTable
@@ -31,6 +33,8 @@ _META = {
     "context_bits": list,
     "about": dict,
 }
+_OPTIONAL = {"copy_filter": int}
+"""The key and the section ``copies`` of a model that knows the runs of its training text; both are there or neither."""
 
 
 def save_ngram(
@@ -54,6 +58,8 @@ def save_ngram(
         "context_bits": [order.context_bits for order in table.orders],
         "about": about,
     }
+    if model.copies is not None:
+        meta["copy_filter"] = model.copies.length
     vocabulary = tokenizer.vocabulary
     arrays: Arrays = {
         "vocabulary.data": vocabulary.data,
@@ -65,6 +71,8 @@ def save_ngram(
     }
     for k, order in enumerate(table.orders, start=2):
         arrays |= {f"{part}.{k}": getattr(order, part) for part in _PARTS}
+    if model.copies is not None:
+        arrays["copies"] = model.copies.bits
     file.write(path, meta, arrays)
 
 
@@ -76,14 +84,16 @@ def load_ngram(
     Raises ModelNotFoundError, and ModelFormatError for a damaged file; with ``verify`` all its bytes are checked.
     """
     meta, arrays = file.read(path, verify)
-    wrong = next((key for key, kind in _META.items() if type(meta.get(key)) is not kind), None)
-    if wrong is not None or set(meta) != set(_META) or meta["kind"] != "ngram":
+    kinds = _META | {key: kind for key, kind in _OPTIONAL.items() if key in meta}
+    wrong = next((key for key, kind in kinds.items() if type(meta.get(key)) is not kind), None)
+    if wrong is not None or set(meta) != set(kinds) or meta["kind"] != "ngram":
         raise ModelFormatError(f"{path}: the header's {wrong or 'keys'} are not those of an n-gram model of version 1")
     orders = meta["order"] - 1
     if not 0 <= orders <= len(arrays):
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
     expected = {"vocabulary.data", "vocabulary.offsets", "vocabulary.keys", "vocabulary.slots"}
     expected |= {"unigrams", "unigram_contexts"} | {f"{part}.{k}" for part in _PARTS for k in range(2, orders + 2)}
+    expected |= {"copies"} if "copy_filter" in meta else set()
     if set(arrays) != expected:
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
     if meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
@@ -97,9 +107,10 @@ def load_ngram(
         len(vocabulary) == table.vocab_size,
         f"has {table.vocab_size} words, the vocabulary {len(vocabulary)}",
     )
+    copies = _copies(meta["copy_filter"], arrays["copies"], check) if "copy_filter" in meta else None
     if verify:
         check_contents(table, vocabulary, check)
-    return NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary)), cleaning, meta["about"]
+    return NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary), copies), cleaning, meta["about"]
 
 
 def check_ngram(path: str | os.PathLike[str], model: NgramModel) -> None:
@@ -130,6 +141,14 @@ def _vocabulary(arrays: Arrays, check: Checker) -> Vocabulary:
     right = slots.dtype == np.uint32 and slots.ndim == 1 and size > len(keys) and size & (size - 1) == 0
     check("vocabulary.slots", right, "has the wrong size or type")
     return Vocabulary(data, offsets, HashIndex(slots, keys))
+
+
+def _copies(length: int, bits: NDArray[Any], check: Checker) -> CopyFilter:
+    """Any bits may be there: a look-up follows none of them."""
+    check("copies", SHORTEST <= length <= LONGEST, f"is of runs of {length} tokens")
+    right = bits.dtype == np.uint64 and bits.ndim == 2 and bits.shape[1] == WORDS and 0 < len(bits) < 1 << 32
+    check("copies", right, "has the wrong size or type")
+    return CopyFilter(length, bits)
 
 
 def _table(meta: dict[str, Any], arrays: Arrays, check: Checker) -> NgramTable:

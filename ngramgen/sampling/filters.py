@@ -1,257 +1,210 @@
-"""Filters: plain functions from log-probabilities (B, V) to log-probabilities (B, V).
+"""All filters of some options as one function from log-probabilities (B, V) to log-probabilities (B, V).
 
-Each takes natural logarithms (float32 or float64; -inf is an excluded token) and gives float64 rows whose
-probabilities sum to 1, with at least one token left. The definitions are those of Hugging Face's logits
-processors; where two tokens tie, the lower id is kept. A threshold that is met up to rounding counts as met.
+The filters themselves are in penalties, dry, bans, truncation, xtc and mirostat: plain functions that take natural
+logarithms (float32 or float64; -inf is an excluded token) and give float64 rows whose probabilities sum to 1, with at
+least one token left.
 
 >>> import numpy as np
->>> np.exp(top_k(np.log([[0.5, 0.3, 0.2]]), 2)).round(3)
-array([[0.625, 0.375, 0.   ]])
+>>> from ngramgen.sampling import Moment
+>>> filters = build_filters(SamplingOptions(top_k=1))
+>>> np.exp(filters(np.log([[0.1, 0.2, 0.3, 0.4]]), Moment.first()))
+array([[0., 0., 0., 1.]])
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ngramgen.errors import OptionError
 from ngramgen.model import BOS, EOS, UNK
-from ngramgen.sampling.options import SamplingOptions, check_float, check_int
-from ngramgen.sampling.rows import FLOOR, highest, normalise, probabilities
+from ngramgen.sampling.bans import check_vocabulary, completions, endings, exclude, leave_only, repeated_endings
+from ngramgen.sampling.dry import breakers, no_breakers, penalise_repetitions
+from ngramgen.sampling.mirostat import mirostat
+from ngramgen.sampling.moment import Moment
+from ngramgen.sampling.options import SamplingOptions
+from ngramgen.sampling.penalties import add_biases, bias_arrays, penalise_counts, penalise_seen
+from ngramgen.sampling.rows import highest, normalise
+from ngramgen.sampling.truncation import (
+    epsilon_cutoff,
+    eta_cutoff,
+    min_p,
+    ranked_columns,
+    spread,
+    tempered,
+    top_n_sigma,
+    top_p,
+    typical,
+)
+from ngramgen.sampling.wordings import biased_ids, needed, ways_to_write
+from ngramgen.sampling.xtc import xtc
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from ngramgen.model import FloatArray, IntArray
-    from ngramgen.sampling.moment import Moment
+    from ngramgen.model import FloatArray, Tokenizer
+    from ngramgen.sampling.bans import Endings
+    from ngramgen.sampling.dry import AreBreakers
     from ngramgen.sampling.rows import Rows
 
     Filter: TypeAlias = Callable[[FloatArray, Moment], Rows]
+    Change: TypeAlias = Callable[[Rows, Moment], None]  # in place
+    Step: TypeAlias = Callable[[Rows, Moment], Rows]
 
-_ROUNDING = 1e-6  # what float32 logarithms may add up to
-_LOWEST = -1e300  # stands for a product beyond float64, so that a token stays possible
-_FIRST_WIDTH, _WIDER = 256, 16  # most nuclei are small: look there before sorting the vocabulary
-
-
-def suppress(logprobs: FloatArray, ids: Sequence[int] | IntArray) -> Rows:
-    """Excludes the tokens ids; a row that would be left empty keeps them.
-
-    >>> import numpy as np
-    >>> np.exp(suppress(np.log([[0.5, 0.25, 0.25]]), [0]))
-    array([[0. , 0.5, 0.5]])
-    """
-    wrong = [int(i) for i in ids if not 0 <= i < logprobs.shape[1]]
-    if wrong:
-        raise OptionError(f"Token id {wrong[0]} cannot be suppressed: the ids go from 0 to {logprobs.shape[1] - 1}.")
-    return normalise(_without(logprobs, ids))
+_NEVER = (slice(None), [UNK, BOS])
+_END = (slice(None), [EOS])
 
 
-def repetition_penalty(logprobs: FloatArray, history: IntArray, penalty: float) -> Rows:
-    """Multiplies the log-probability of every token in history (B, T) by penalty, once however often it occurs.
+def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) -> Filter:
+    """Composes the filters of options once: filters(logprobs (B, V), moment) -> (B, V) float64, rows summing to 1.
 
-    Keskar et al. (2019), CTRL, as in Hugging Face: a score above 0 is divided, one below multiplied, and
-    log-probabilities are never above 0. A penalty above 1 makes repetition rarer, one below more frequent.
+    ``<unk>`` and ``<s>`` are excluded, then come, in this order: logit_bias, repetition_penalty, frequency_penalty and
+    presence_penalty, dry, no_repeat_ngram_size, bad words, suppress_tokens, ``</s>`` while step < min_new_tokens, the
+    forced first token, temperature, top_k, top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff, top_n_sigma, xtc,
+    mirostat. Greedy options stop before temperature: what follows would keep the most likely token or be beside the
+    point. An exclusion that would leave a row empty is passed over for that row: the model has nothing else to say.
 
-    >>> import numpy as np
-    >>> np.exp(repetition_penalty(np.log([[0.5, 0.5]]), np.array([[0]]), 2.0)).round(3)
-    array([[0.333, 0.667]])
-    """
-    penalty = check_float("repetition_penalty", penalty)
-    rows = np.array(logprobs, dtype=np.float64)
-    if history.shape[1]:
-        ids = history.astype(np.int64, copy=False)
-        seen = np.take_along_axis(rows, ids, axis=1)
-        with np.errstate(over="ignore"):
-            penalised = np.where(seen > 0, seen / penalty, np.maximum(seen * penalty, _LOWEST))
-        np.put_along_axis(rows, ids, np.where(np.isneginf(seen), seen, penalised), axis=1)
-    return normalise(rows)
-
-
-def apply_temperature(logprobs: FloatArray, temperature: float) -> Rows:
-    """Divides by the temperature: above 1 flattens, below 1 sharpens. Raises OptionError at 0, which is greedy.
-
-    >>> import numpy as np
-    >>> np.exp(apply_temperature(np.log([[0.8, 0.2]]), 0.5)).round(3)
-    array([[0.941, 0.059]])
-    """
-    if check_float("temperature", temperature) == 0:
-        raise OptionError("temperature is 0, which means greedy: take the most likely token instead of this filter.")
-    return normalise(_tempered(logprobs, temperature))
-
-
-def top_k(logprobs: FloatArray, k: int) -> Rows:
-    """Keeps exactly the k most likely tokens (Fan et al. 2018); 0 or more than V keeps all.
-
-    >>> import numpy as np
-    >>> np.exp(top_k(np.log([[0.25, 0.5, 0.25]]), 2)).round(3)
-    array([[0.333, 0.667, 0.   ]])
-    """
-    return _on_best(logprobs, check_int("top_k", k), ())
-
-
-def top_p(logprobs: FloatArray, p: float) -> Rows:
-    """Keeps the fewest tokens, most likely first, whose mass is at least p (Holtzman et al. 2020).
-
-    >>> import numpy as np
-    >>> np.exp(top_p(np.log([[0.5, 0.3, 0.2]]), 0.6)).round(3)
-    array([[0.625, 0.375, 0.   ]])
-    """
-    rows = normalise(logprobs)
-    return _smallest_set(rows, rows, check_float("top_p", p))
-
-
-def min_p(logprobs: FloatArray, p: float) -> Rows:
-    """Keeps the tokens at least p times as likely as the most likely one (Nguyen et al. 2024).
-
-    >>> import numpy as np
-    >>> np.exp(min_p(np.log([[0.6, 0.3, 0.1]]), 0.5)).round(3)
-    array([[0.667, 0.333, 0.   ]])
-    """
-    rows = np.asarray(logprobs, dtype=np.float64)
-    p = check_float("min_p", p)
-    if p == 0:
-        return normalise(rows)
-    threshold = highest(rows) + (np.log(p) - _ROUNDING)
-    return normalise(np.where(rows >= threshold, rows, -np.inf))
-
-
-def typical(logprobs: FloatArray, mass: float) -> Rows:
-    """Keeps the fewest tokens, nearest to the entropy first, of at least that mass (Meister et al. 2022).
-
-    A token's distance is that of its -log p from H, the entropy of its row.
-
-    >>> import numpy as np
-    >>> np.exp(typical(np.log([[0.5, 0.3, 0.2]]), 0.25)).round(3)
-    array([[0., 1., 0.]])
-    """
-    rows = normalise(logprobs)
-    mass = check_float("typical_p", mass)
-    # Where p is 0, p log p is 0 too, its limit.
-    entropy = -(probabilities(rows) * np.maximum(rows, FLOOR)).sum(axis=1, keepdims=True)
-    return _smallest_set(rows, -np.abs(rows + entropy), mass)
-
-
-def build_filters(options: SamplingOptions) -> Filter:
-    """Composes the filters of options once: filters(logprobs (B, V), moment) -> (B, V) float64.
-
-    The order: suppressed tokens (``<unk>``, ``<s>``, and ``</s>`` while step < min_new_tokens), repetition
-    penalty over history (prompt and continuation), temperature, top_k, top_p, min_p, typical. Greedy options
-    stop after the penalty, since the most likely token is not changed by what follows.
-    A row in which only suppressed tokens are possible keeps them: then the model has nothing else to say.
+    Options that hold texts (bad_words, logit_bias, dry_sequence_breakers where dry is on) need the model's tokenizer.
+    Raises OptionError where it is missing, where a biased text is no single token, and for ids outside the vocabulary.
 
     >>> import numpy as np
     >>> from ngramgen.sampling import Moment
-    >>> filters = build_filters(SamplingOptions(top_k=1))
-    >>> np.exp(filters(np.log([[0.1, 0.2, 0.3, 0.4]]), Moment.first()))
-    array([[0., 0., 0., 1.]])
+    >>> filters = build_filters(SamplingOptions(suppress_tokens=(3,)))
+    >>> np.exp(filters(np.log([[0.1, 0.2, 0.3, 0.2, 0.2]]), Moment.first())).round(3)
+    array([[0. , 0. , 0.6, 0. , 0.4]])
     """
-    after_top_k = _after_top_k(options)
-    penalty, temperature = options.repetition_penalty, options.temperature
+    biases = biased_ids(tokenizer, dict(options.logit_bias))
+    banned = _banned(options, tokenizer)
+    named = [*biases, *(i for ids in banned for i in ids), *options.suppress_tokens]
+    named += [] if options.forced_bos_token_id is None else [options.forced_bos_token_id]
+    highest_named = max(named, default=0)
+    if tokenizer is not None:
+        check_vocabulary([highest_named], tokenizer.vocab_size)
+    changes = _changes(options, biases, endings(banned), _are_breakers(options, tokenizer))
+    steps = _truncations(options) + _chance_steps(options)
 
     def filters(logprobs: FloatArray, moment: Moment) -> Rows:
-        rows = _without(logprobs, (UNK, BOS))
-        if moment.step < options.min_new_tokens:
-            rows = _without(rows, (EOS,))
-        if penalty != 1:
-            rows = repetition_penalty(normalise(rows), moment.history, penalty)
+        check_vocabulary([highest_named], logprobs.shape[1])
+        rows = np.array(logprobs, dtype=np.float64)
+        exclude(rows, _NEVER)
+        for change in changes:
+            change(rows, moment)
         if options.is_greedy:
             return normalise(rows)
-        if temperature != 1:
-            rows = _tempered(rows, temperature)
-        return _on_best(rows, options.top_k, after_top_k)
+        width, k = rows.shape[1], options.top_k
+        if not 0 < k < width:
+            return _truncated(rows, options.temperature, steps, moment)
+        highest(rows)  # NaN would break the choice of columns
+        # No step asks which token is which: the rest sees the best alone, in falling order. The temperature comes after
+        # the choice, which it does not change.
+        columns = ranked_columns(rows, k)
+        best = _truncated(np.take_along_axis(rows, columns, axis=1), options.temperature, steps, moment)
+        return spread(best, columns, width)
 
     return filters
 
 
-def _after_top_k(options: SamplingOptions) -> tuple[Callable[[FloatArray], Rows], ...]:
-    steps: list[Callable[[FloatArray], Rows]] = []
-    if options.top_p < 1:
-        steps.append(partial(top_p, p=options.top_p))
-    if options.min_p > 0:
-        steps.append(partial(min_p, p=options.min_p))
-    if options.typical_p < 1:
-        steps.append(partial(typical, mass=options.typical_p))
-    return tuple(steps)
+def truncate_ranked(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
+    """What build_filters does after the choice of the top_k tokens, for rows (M, K) that hold no others than these.
 
+    Each row holds the log-probabilities of its K likeliest tokens without ``<unk>`` and ``<s>`` in falling order, -inf
+    where there are fewer, normalised over the vocabulary or not; the first top_k are taken. Gives rows (M, K) that sum
+    to 1, with the same tokens that build_filters keeps, to the last bit where the numbers going in are the same. Greedy
+    options leave the rows as they are but for normalising. A vocabulary of fewer than top_k tokens has shorter rows.
+    Raises OptionError unless options.is_history_free and top_k is above 0.
 
-def _without(logprobs: FloatArray, ids: Sequence[int] | IntArray) -> Rows:
-    rows = np.array(logprobs, dtype=np.float64)
-    rows[:, np.asarray(ids, dtype=np.int64)] = -np.inf
-    empty = np.isneginf(rows.max(axis=1))
-    rows[empty] = logprobs[empty]
-    return rows
+    >>> import numpy as np
+    >>> truncate = truncate_ranked(SamplingOptions(top_k=3, top_p=0.8))
+    >>> np.exp(truncate(np.log([[0.4, 0.3, 0.1, 0.05]]))).round(3)
+    array([[0.571, 0.429, 0.   , 0.   ]])
+    """
+    if not options.is_history_free or not options.top_k:
+        raise OptionError("These options look at more than the likeliest tokens: use build_filters.")
+    k, steps = options.top_k, _truncations(options)
 
-
-def _tempered(logprobs: FloatArray, temperature: float) -> Rows:
-    rows = np.asarray(logprobs, dtype=np.float64)
-    with np.errstate(over="ignore"):  # the best token is at 0 and stays there, the others may reach -inf
-        return (rows - highest(rows)) / temperature
-
-
-def _on_best(logprobs: FloatArray, k: int, steps: Sequence[Callable[[FloatArray], Rows]]) -> Rows:
-    """Top-k, and then the steps on the kept tokens alone: none of them asks which token is which."""
-    width = logprobs.shape[1]
-    if not 0 < k < width:
-        return _in_turn(normalise(logprobs), steps)
-    highest(logprobs)  # NaN would break the choice of columns
-    columns = _best_columns(logprobs, k)
-    return _spread(_in_turn(normalise(np.take_along_axis(logprobs, columns, axis=1)), steps), columns, width)
-
-
-def _in_turn(rows: Rows, steps: Sequence[Callable[[FloatArray], Rows]]) -> Rows:
-    for step in steps:
-        rows = step(rows)
-    return rows
-
-
-def _smallest_set(rows: Rows, key: Rows, mass: float) -> Rows:
-    """The fewest tokens, highest key first, whose mass is reached; each row finds its own width."""
-    if mass == 1:
+    def truncate(logprobs: FloatArray) -> Rows:
+        rows = np.full(logprobs.shape, -np.inf)
+        best = np.array(logprobs[:, :k], dtype=np.float64, order="C")
+        moment = Moment.first(len(best))
+        rows[:, :k] = normalise(best) if options.is_greedy else _truncated(best, options.temperature, steps, moment)
         return rows
-    goal = mass - _ROUNDING * min(mass, 1 - mass)
-    out = np.empty_like(rows)
-    open_rows, width = np.arange(rows.shape[0]), _FIRST_WIDTH
-    while open_rows.size:
-        some, some_key = rows[open_rows], key[open_rows]
-        if width >= rows.shape[1]:
-            out[open_rows] = _cut(some, some_key, goal)
-            break
-        columns = _best_columns(some_key, width)
-        some, some_key = np.take_along_axis(some, columns, 1), np.take_along_axis(some_key, columns, 1)
-        full = probabilities(some).sum(axis=1) >= mass
-        out[open_rows[full]] = _spread(_cut(some[full], some_key[full], goal), columns[full], rows.shape[1])
-        open_rows, width = open_rows[~full], width * _WIDER
-    return out
+
+    return truncate
 
 
-def _cut(rows: Rows, key: Rows, goal: float) -> Rows:
-    """Keeps tokens while those before them fall short of the goal, by key and then by column."""
-    order = np.argsort(-key, axis=1)  # not stable, which is five times faster: ties are settled below
-    reached = np.cumsum(probabilities(np.take_along_axis(rows, order, axis=1)), axis=1)
-    last = np.minimum(np.count_nonzero(reached < goal, axis=1), rows.shape[1] - 1)[:, None]
-    edge = np.take_along_axis(key, np.take_along_axis(order, last, axis=1), axis=1)
-    above, level = key > edge, key == edge
-    ahead = np.count_nonzero(above, axis=1)[:, None]
-    mass_above = np.where(ahead > 0, np.take_along_axis(reached, np.maximum(ahead - 1, 0), axis=1), 0.0)
-    at_edge = probabilities(rows) * level
-    level &= mass_above + (np.cumsum(at_edge, axis=1) - at_edge) < goal
-    return normalise(np.where(above | level, rows, -np.inf))
+def _truncated(rows: Rows, temperature: float, steps: tuple[Step, ...], moment: Moment) -> Rows:
+    rows = normalise(rows if temperature == 1 else tempered(rows, temperature))
+    for step in steps:
+        rows = step(rows, moment)
+    return rows
 
 
-def _best_columns(key: FloatArray, k: int) -> NDArray[np.int64]:
-    """Columns of each row's k highest keys, ascending, lower columns first among equals: (B, V) -> (B, k)."""
-    edge = np.partition(key, key.shape[1] - k, axis=1)[:, -k, None]
-    above, level = key > edge, key == edge
-    room = k - np.count_nonzero(above, axis=1)
-    if (np.count_nonzero(level, axis=1) > room).any():
-        level &= np.cumsum(level, axis=1) <= room[:, None]
-    return np.nonzero(above | level)[1].reshape(key.shape[0], k)
+def _changes(
+    options: SamplingOptions, biases: dict[int, float], banned: Endings, are_breakers: AreBreakers
+) -> list[Change]:
+    """What happens before temperature, in order; rows need not be normalised in between."""
+    changes: list[Change] = []
+    if biases:
+        ids, numbers = bias_arrays(biases)
+        changes.append(lambda rows, moment: add_biases(rows, ids, numbers))
+    if options.repetition_penalty != 1:
+        changes.append(lambda rows, moment: penalise_seen(rows, moment.history, options.repetition_penalty))
+    if options.frequency_penalty or options.presence_penalty:
+        counts = options.frequency_penalty, options.presence_penalty
+        changes.append(lambda rows, moment: penalise_counts(rows, moment.history, *counts))
+    if options.dry_multiplier:
+        dry = (options.dry_multiplier, options.dry_base, options.dry_allowed_length, options.dry_penalty_last_n)
+        changes.append(lambda rows, moment: penalise_repetitions(rows, moment.history, *dry, are_breakers))
+    if size := options.no_repeat_ngram_size:
+        changes.append(lambda rows, moment: exclude(rows, repeated_endings(moment.history, size)))
+    if banned:
+        changes.append(lambda rows, moment: exclude(rows, completions(moment.history, banned)))
+    if options.suppress_tokens:
+        suppressed = (slice(None), list(options.suppress_tokens))
+        changes.append(lambda rows, moment: exclude(rows, suppressed))
+    if options.min_new_tokens:
+        changes.append(lambda rows, moment: exclude(rows, _END) if moment.step < options.min_new_tokens else None)
+    if options.forced_bos_token_id is not None:
+        forced = options.forced_bos_token_id
+        changes.append(lambda rows, moment: leave_only(rows, forced) if moment.step == 0 else None)
+    return changes
 
 
-def _spread(rows: Rows, columns: NDArray[np.int64], width: int) -> Rows:
-    out = np.full((rows.shape[0], width), -np.inf)
-    np.put_along_axis(out, columns, rows, axis=1)
-    return out
+def _truncations(options: SamplingOptions) -> tuple[Step, ...]:
+    """The filters behind top_k that look at the rows alone, in order."""
+    truncations: tuple[tuple[Callable[[FloatArray, float], Rows], float, float], ...] = (
+        (top_p, options.top_p, 1),
+        (min_p, options.min_p, 0),
+        (typical, options.typical_p, 1),
+        (epsilon_cutoff, options.epsilon_cutoff, 0),
+        (eta_cutoff, options.eta_cutoff, 0),
+        (top_n_sigma, options.top_n_sigma, 0),
+    )
+    return tuple(
+        lambda rows, moment, truncation=truncation, value=value: truncation(rows, value)
+        for truncation, value, off in truncations
+        if value != off
+    )
+
+
+def _chance_steps(options: SamplingOptions) -> tuple[Step, ...]:
+    """The filters that come last and look at the moment too."""
+    steps: tuple[Step, ...] = ()
+    if options.xtc_probability:
+        threshold, probability = options.xtc_threshold, options.xtc_probability
+        steps += (lambda rows, moment: xtc(rows, threshold, probability, moment.chances),)
+    if options.mirostat:
+        steps += (lambda rows, moment: mirostat(rows, moment.surprise),)
+    return steps
+
+
+def _banned(options: SamplingOptions, tokenizer: Tokenizer | None) -> tuple[tuple[int, ...], ...]:
+    """The sequences of ids that bad_words and bad_words_ids stand for."""
+    ways = [way for text in options.bad_words for way in ways_to_write(needed(tokenizer, "bad_words"), text)]
+    return (*map(tuple, options.bad_words_ids), *ways)
+
+
+def _are_breakers(options: SamplingOptions, tokenizer: Tokenizer | None) -> AreBreakers:
+    if options.dry_multiplier == 0 or not options.dry_sequence_breakers:
+        return no_breakers
+    return breakers(needed(tokenizer, "dry_sequence_breakers"), options.dry_sequence_breakers)

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 FLOOR = -700.0
 """A natural logarithm below it counts as -inf: the probability is under 1e-304."""
 
+LIMIT = 1e300
+"""Stands for what is beyond float64, so that a penalised token stays possible."""
+
+ROUNDING = 1e-6
+"""What float32 logarithms may add up to: a threshold missed by so little counts as met."""
+
 
 def normalise(logprobs: FloatArray) -> Rows:
     """The same rows in float64, probabilities summing to 1; OptionError for a row without a finite value.

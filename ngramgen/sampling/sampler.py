@@ -12,51 +12,33 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from ngramgen.errors import OptionError
 from ngramgen.model import EOS
-from ngramgen.randomness import child_seeds, uniforms
-from ngramgen.sampling.draw import draw, greedy
-from ngramgen.sampling.filters import build_filters
+from ngramgen.randomness import child_seeds
+from ngramgen.sampling.checks import check_int
+from ngramgen.sampling.copying import guard_of
+from ngramgen.sampling.filters import truncate_ranked
+from ngramgen.sampling.generated import FinishReason, Generated, checked_prompt
 from ngramgen.sampling.growing import Continuation
-from ngramgen.sampling.moment import Moment
-from ngramgen.sampling.options import check_int
+from ngramgen.sampling.guarded import GuardedDrawer
+from ngramgen.sampling.stepping import steps
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ngramgen.model import FloatArray, IntArray, LanguageModel, State
+    from ngramgen.model import LanguageModel
     from ngramgen.sampling.options import SamplingOptions
 
     Ids: TypeAlias = NDArray[np.int32]
     Seeds: TypeAlias = NDArray[np.uint64]
 
 _SCORED_TOGETHER = 256  # sequences whose log-probabilities an engine gives in one call
-_BLOCK = 2**21  # log-probabilities filtered at a time: 16 MB a copy, however large batch and vocabulary
-
-FinishReason: TypeAlias = Literal["stop", "length", "eos"]
-
-
-@dataclass(frozen=True, eq=False)
-class Generated:
-    """One generated sequence.
-
-    Attributes:
-        ids: The new tokens, (T,) int32, without ``</s>``.
-        logprob: Natural log-probability of the new tokens under the model itself, filters apart, with ``</s>``
-            where it ended the sequence; None where it was not asked for.
-        finish_reason: "eos" after ``</s>``, "stop" after a stop string, "length" at max_new_tokens.
-        text_end: Characters of the decoded continuation before the stop string; None where none came.
-    """
-
-    ids: IntArray
-    logprob: float | None
-    finish_reason: FinishReason
-    text_end: int | None = None
+_RANKED = 1024  # the longest list of the likeliest tokens that an engine is asked for
 
 
 def generate(
@@ -71,18 +53,33 @@ def generate(
 ) -> Iterator[Generated]:
     """One sequence for each prompt (T,) of ids, in order; the i-th is sequence number first_index + i.
 
-    Raises OptionError, before anything is drawn, for a prompt that holds an id outside the vocabulary.
+    Raises OptionError, before anything is drawn, for a prompt that holds an id outside the vocabulary and for
+    num_beams above 1, which `ngramgen.sampling.beams` is for.
 
     >>> for one in generate(model, [[17, 4]] * 3, options, seed=1):   # doctest: +SKIP
     ...     print(one.ids, one.logprob)
     """
     batch_size = check_int("batch_size", batch_size)
     first_index = check_int("first_index", first_index)
-    distinct = {id(prompt): _checked(prompt, model.vocab_size) for prompt in {id(p): p for p in prompts}.values()}
+    if options.num_beams > 1:
+        raise OptionError(f"num_beams is {options.num_beams}, but beam search is not drawn: call beam_search.")
+    distinct = {id(prompt): checked_prompt(prompt, model.vocab_size) for prompt in {id(p): p for p in prompts}.values()}
     rows = [distinct[id(prompt)] for prompt in prompts]
-    seeds = child_seeds(seed, first_index, len(rows))
-    if _is_direct(model, options):
-        return _direct(model, rows, options, seeds, with_logprob)
+    return drawn(model, rows, options, child_seeds(seed, first_index, len(rows)), batch_size, with_logprob)
+
+
+def drawn(
+    model: LanguageModel,
+    rows: list[Ids],
+    options: SamplingOptions,
+    seeds: Seeds,
+    batch_size: int = 64,
+    with_logprob: bool = True,
+) -> Iterator[Generated]:
+    """As generate(), from prompts that were checked and a child seed for each."""
+    way = own_way(model, options)
+    if way is not None:
+        return _direct(model, rows, options, seeds, way, with_logprob)
     return _in_batches(model, rows, options, seeds, batch_size, with_logprob)
 
 
@@ -102,55 +99,72 @@ def unstopped_stream(
     model: LanguageModel, prompt: ArrayLike, options: SamplingOptions, *, seed: int | None = None, index: int = 0
 ) -> Iterator[int]:
     """As stream(), but leaves the stop strings to its caller."""
-    ids = _checked(prompt, model.vocab_size)
+    ids = checked_prompt(prompt, model.vocab_size)
     children = child_seeds(seed, check_int("index", index), 1)
-    if _is_direct(model, options):
-        return _direct_stream(model, ids, options, children[0])
-    steps = _steps(model, ids[None, :], options, children)
-    return (int(tokens[0]) for _, tokens, _, _ in steps if tokens[0] != EOS)
+    way = own_way(model, options)
+    if way is not None:
+        return _direct_stream(model, ids, children[0], way, options.max_new_tokens)
+    return (int(step.tokens[0]) for step in steps(model, ids[None, :], options, children) if step.tokens[0] != EOS)
 
 
-def _checked(prompt: ArrayLike, vocab_size: int) -> Ids:
-    ids = np.asarray(prompt)
-    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-        raise OptionError(f"A prompt is one row of integer ids, not {ids.ndim}-dimensional {ids.dtype}.")
-    wrong = ids[(ids < 0) | (ids >= vocab_size)]
-    if wrong.size:
-        raise OptionError(f"The prompt holds id {wrong[0]}, but the vocabulary goes from 0 to {vocab_size - 1}.")
-    return ids.astype(np.int32)
-
-
-def _is_direct(model: Any, options: SamplingOptions) -> bool:
-    """Whether an engine's own way of drawing gives the distribution that was asked for."""
-    return (
-        getattr(model, "draws_exactly", False) and options.is_plain and not options.stop and not options.min_new_tokens
-    )
+def own_way(model: Any, options: SamplingOptions) -> dict[str, Any] | None:
+    """How an engine's own way of drawing is asked for this distribution; None where it does not know one."""
+    if not getattr(model, "draws_exactly", False) or options.min_new_tokens or options.max_time is not None:
+        return None
+    if options.is_plain:
+        return {}
+    if not getattr(model, "draws_truncated", False):
+        return None
+    way: dict[str, Any] = {}
+    if options.max_copied_words is not None:
+        guard = guard_of(model, options.max_copied_words)
+        way["guarded"] = lambda drawer, logprobs, after: GuardedDrawer(drawer, guard, logprobs, after)
+        options = replace(options, max_copied_words=None)
+    if options.is_plain:
+        return way
+    if options.is_history_free and 0 < options.top_k <= _RANKED and not options.is_greedy:
+        return way | {"truncation": (options.top_k, truncate_ranked(options))}
+    return None
 
 
 def _direct(
-    model: Any, prompts: list[Ids], options: SamplingOptions, seeds: Seeds, with_logprob: bool
+    model: Any, prompts: list[Ids], options: SamplingOptions, seeds: Seeds, way: dict[str, Any], with_logprob: bool
 ) -> Iterator[Generated]:
-    pairs = zip(prompts, model.sample_sequences(prompts, options.max_new_tokens, seeds), strict=True)
+    made = model.sample_sequences(prompts, options.max_new_tokens, seeds, **way)
+    results = (_stopped(model, ids, ended, options.stop) for ids, ended in made)
     if not with_logprob:
-        for _, (ids, ended) in pairs:
-            yield Generated(ids, None, "eos" if ended else "length")
+        yield from results
         return
+    pairs = zip(prompts, results, strict=True)
     while some := list(itertools.islice(pairs, _SCORED_TOGETHER)):
         ends = np.array([EOS], dtype=np.int32)
-        rows = [np.concatenate([ids, ends]) if ended else ids for _, (ids, ended) in some]
+        rows = [np.concatenate([one.ids, ends]) if one.finish_reason == "eos" else one.ids for _, one in some]
         logprobs = model.score_continuations([prompt for prompt, _ in some], rows)
-        for (_, (ids, ended)), logprob in zip(some, logprobs.tolist(), strict=True):
-            yield Generated(ids, logprob, "eos" if ended else "length")
+        for (_, one), logprob in zip(some, logprobs.tolist(), strict=True):
+            yield replace(one, logprob=logprob)
 
 
-def _direct_stream(model: Any, prompt: Ids, options: SamplingOptions, child: np.uint64) -> Iterator[int]:
-    if options.max_new_tokens == 0:
+def _stopped(model: Any, ids: Ids, ended: bool, stop: tuple[str, ...]) -> Generated:
+    """A whole sequence, cut behind the token that completes a stop string."""
+    reason: FinishReason = "eos" if ended else "length"
+    if not stop:
+        return Generated(ids, None, reason)
+    text = Continuation(model.tokenizer, stop)
+    for count, token in enumerate(ids.tolist(), start=1):
+        text.push(token)
+        if text.text_end is not None:
+            return Generated(ids[:count], None, "stop", text.text_end)
+    return _finished(ids, None, reason, text)
+
+
+def _direct_stream(model: Any, prompt: Ids, child: np.uint64, way: dict[str, Any], most: int) -> Iterator[int]:
+    if most == 0:
         return
-    for count, token in enumerate(model.sample_stream(prompt, child), start=1):
+    for count, token in enumerate(model.sample_stream(prompt, child, **way), start=1):
         if token == EOS:
             return
         yield int(token)
-        if count == options.max_new_tokens:  # before the engine draws one more
+        if count == most:  # before the engine draws one more
             return
 
 
@@ -189,20 +203,22 @@ def _batch(
     size = len(prompts)
     ids: list[list[int]] = [[] for _ in range(size)]
     totals = np.zeros(size)
-    reasons: list[FinishReason] = ["length"] * size
+    reasons: list[FinishReason] = ["time" if options.max_time is not None else "length"] * size
     texts = [Continuation(model.tokenizer, options.stop) if options.stop else None for _ in range(size)]
-    for rows, tokens, logprobs, alive in _steps(model, prompts, options, seeds):
+    for step in steps(model, prompts, options, seeds):
         if with_logprob:
-            totals[rows] += logprobs[np.arange(len(rows)), tokens]
-        for place, (row, token) in enumerate(zip(rows.tolist(), tokens.tolist(), strict=True)):
+            totals[step.rows] += step.logprobs[np.arange(len(step.rows)), step.tokens]
+        for place, (row, token) in enumerate(zip(step.rows.tolist(), step.tokens.tolist(), strict=True)):
             if token == EOS:
                 reasons[row] = "eos"
                 continue
             ids[row].append(token)
+            if len(ids[row]) == options.max_new_tokens:
+                reasons[row] = "length"
             text = texts[row]
             if text is not None:
                 text.push(token)
-                alive[place] = text.text_end is None
+                step.alive[place] = text.text_end is None
     return [
         _finished(np.array(ids[row], dtype=np.int32), float(totals[row]) if with_logprob else None, reason, text)
         for row, (reason, text) in enumerate(zip(reasons, texts, strict=True))
@@ -215,51 +231,3 @@ def _finished(ids: Ids, logprob: float | None, reason: FinishReason, text: Conti
         if text.text_end is not None:
             return Generated(ids, logprob, "stop", text.text_end)
     return Generated(ids, logprob, reason)
-
-
-def _steps(
-    model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: Seeds
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], FloatArray, NDArray[np.bool_]]]:
-    """Step by step: the rows still running, their new tokens, the model's log-probabilities, and which go on.
-
-    Rows leave the batch after ``</s>``; the caller clears the last array where it wants one to leave.
-    """
-    filters = build_filters(options)
-    rows = np.arange(len(prompts))
-    history = prompts if options.repetition_penalty != 1 else prompts[:, :0]
-    state = _read(model, prompts)
-    for step in range(options.max_new_tokens):
-        logprobs = model.logprobs(state)
-        block = max(1, _BLOCK // logprobs.shape[1])
-        blocks = [slice(start, start + block) for start in range(0, len(rows), block)]
-        filtered = (filters(logprobs[some], _moment(history[some], step)) for some in blocks)
-        if options.is_greedy:
-            tokens = np.concatenate([greedy(part) for part in filtered])
-        else:
-            numbers = uniforms(seeds[rows], step)
-            tokens = np.concatenate([draw(part, numbers[some]) for part, some in zip(filtered, blocks, strict=True)])
-        alive = tokens != EOS
-        yield rows, tokens, logprobs, alive
-        if not alive.any() or step + 1 == options.max_new_tokens:
-            return
-        if not alive.all():
-            places = np.flatnonzero(alive)
-            rows, tokens, history, state = rows[places], tokens[places], history[places], state.select(places)
-        new = tokens[:, None].astype(np.int32)
-        if options.repetition_penalty != 1:
-            history = np.concatenate([history, new], axis=1)
-        state = model.advance(state, new)
-
-
-def _read(model: LanguageModel, prompts: Ids) -> State:
-    """The state after the prompts (B, T), each different one read once."""
-    different, which = np.unique(prompts, axis=0, return_inverse=True)
-    state = model.start(len(different))
-    if prompts.shape[1]:
-        state = model.advance(state, different)
-    return state if len(prompts) == 1 else state.select(which.reshape(-1))
-
-
-def _moment(history: Ids, step: int) -> Moment:
-    size = len(history)
-    return Moment(history, step, np.zeros(size), np.full(size, np.inf))

@@ -28,6 +28,8 @@ Splitter = Callable[[bytes], Spans]
 KINDS = ("word", "whitespace", "char", "byte", "nltk:NAME")
 UNKNOWN_SIGN = "\N{REPLACEMENT CHARACTER}"
 
+_STANDS_ALONE = "\u4e00"  # no space is put before an ideograph, and it joins with nothing
+
 _SPLITTERS: dict[str, Splitter] = {
     "word": split_words,
     "whitespace": split_whitespace,
@@ -72,6 +74,12 @@ class Tokenizer:
             return np.zeros(0, np.int32)
         return self.encode_block(_line(text))[0].astype(np.int32)
 
+    def encode_inside(self, text: str) -> NDArray[np.int32]:
+        """Ids of text as it stands behind other text of its line, where no space is put before it, (T,) int32."""
+        if not self.leads_with_space or not text:
+            return self.encode(text)
+        return self.encode(_STANDS_ALONE + text)[1:]
+
     def encode_block(self, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids of the tokens of a block of whole lines, (T,), and before which token each line ends, (L,)."""
         spans = self.split(block)
@@ -95,6 +103,10 @@ class Tokenizer:
             return [self.decode(row) for row in rows]
         texts = iter(text.decode("utf-8", "replace").split("\n"))
         return [next(texts) if len(row) else "" for row in rows]
+
+    def token_bytes(self) -> tuple[NDArray[np.uint8], NDArray[np.unsignedinteger[Any]]]:
+        """The bytes of all tokens, one after the other, and where each begins, (V + 1,); specials have none."""
+        return self.vocabulary.data, self.vocabulary.offsets
 
     def token(self, index: int) -> str:
         """The text of one id as it is shown to a person: specials by their names."""

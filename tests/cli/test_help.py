@@ -10,6 +10,7 @@ import pytest
 
 from ngramgen import cli
 from ngramgen.ngram.smoothing import METHODS
+from ngramgen.sampling.constraints import Constraints
 from ngramgen.sampling.options import SamplingOptions
 from ngramgen.text import sentences, tokenizers
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
@@ -48,9 +49,10 @@ def test_every_example_parses(name: str) -> None:
 
 
 def test_sampling_defaults() -> None:
-    """generate has an option for every field of SamplingOptions, with its default."""
+    """generate has an option for every field of SamplingOptions and Constraints, with its default."""
     parsed = command_of("generate").make_context("generate", []).params
-    assert {field.name: parsed.get(field.name) for field in fields(SamplingOptions)} == vars(SamplingOptions())
+    for options in (SamplingOptions(), Constraints()):
+        assert {field.name: parsed.get(field.name) for field in fields(options)} == vars(options)
 
 
 def test_listed_names() -> None:

@@ -97,6 +97,23 @@ def test_model_options(invoke: Invoke, corpus: Path, tmp_path: Path) -> None:
     assert described(invoke, *arguments, "--no-interpolate-unigrams")["interpolate_unigrams"] is False
 
 
+def test_copy_filter(invoke: Invoke, tmp_path: Path) -> None:
+    """--copy-filter stores the runs and tells of them; what holds no filter is refused before the corpus is read."""
+    output = tmp_path / "m.ngram"
+    found = described(invoke, ngramgen.sample_text(), "-o", output, "--order", 2, "--copy-filter", 6)["copy_filter"]
+    assert found["length"] == 6
+    assert found["bytes"] == ngramgen.load(output).model.copies.bits.nbytes
+    assert 0.003 < found["false_positive_rate"] < 0.005
+    assert f"copy filter           length 6, bytes {found['bytes']}, " in invoke("info", output).stdout
+    assert "copy_filter" not in described(invoke, ngramgen.sample_text(), "-o", output, "--order", 2)
+    result = invoke("train", "none.txt", "-o", tmp_path / "m.arpa", "--copy-filter", 6)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "an ARPA file cannot hold a copy filter" in result.stderr
+    result = invoke("train", ngramgen.sample_text(), "-o", output, "--copy-filter", 1)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "copy_filter must be an integer from 2 to 64, not 1" in result.stderr
+
+
 def test_record_field(invoke: Invoke, tmp_path: Path) -> None:
     """--field names the text of records, and --errors replace lets foreign bytes pass."""
     records = tmp_path / "a.jsonl"

@@ -207,7 +207,7 @@ def test_texts_are_drawn_by_seed(text_model: TextModel, options: dict[str, Any])
     assert text_model.generate("the cat", n=3, seed=9, max_new_tokens=12, **options) == many[:3]
     pieces = text_model.stream("the cat", seed=9, max_new_tokens=12, **options)
     assert "the cat" + "".join(pieces) == many[0]
-    prompt = text_model._encode_prompt("the cat")
+    prompt = text_model.prompt_ids("the cat")
     for made in text_model.generate_all("the cat", n=4, seed=9, max_new_tokens=12, **options):
         line = np.concatenate([prompt, made.ids, [EOS] * (made.finish_reason == "eos")]).astype(np.int32)
         expected = text_model.model.score(line)[len(prompt) :].sum()

@@ -12,6 +12,7 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import ArpaError, ModelFormatError, OptionError, TokenizerError
+from ngramgen.evaluation.novelty import novelty
 from ngramgen.ngram import file
 from ngramgen.ngram.file import Arrays
 from ngramgen.ngram.model import NgramModel
@@ -44,13 +45,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "backoff": ngramgen.train(TEXT, order=3, smoothing="stupid-backoff"),
         "uniform": ngramgen.train(TEXT, order=3, smoothing="laplace", tokenizer="char"),
         "empty": ngramgen.train(["", ""], order=3),
+        "copies": ngramgen.train(TEXT, order=3, copy_filter=4),
     }
     for name, model in made.items():
         model.save(folder / f"{name}.ngram")
     return folder
 
 
-NAMES = ["words", "one", "pruned", "bytes", "backoff", "uniform", "empty"]
+NAMES = ["words", "one", "pruned", "bytes", "backoff", "uniform", "empty", "copies"]
 
 
 def arrays_of(path: Path) -> tuple[dict[str, Any], Arrays]:
@@ -167,6 +169,85 @@ def test_missing_and_unknown_sections(folder: Path, tmp_path: Path) -> None:
         file.write(tmp_path / "m.ngram", meta, wrong)
         with pytest.raises(ModelFormatError, match=r"m\.ngram: the sections are not those of a model of order 3"):
             load_ngram(tmp_path / "m.ngram")
+
+
+def test_a_filter_comes_back(folder: Path, tmp_path: Path) -> None:
+    """A copy filter is the same after loading, and mapped; an ARPA file, and what is made of it, has none."""
+    made = ngramgen.train(TEXT, order=3, copy_filter=4)
+    model = ngramgen.load(folder / "copies.ngram")
+    copies = model.model.copies
+    assert copies.length == 4
+    assert np.array_equal(copies.bits, made.model.copies.bits)
+    assert not copies.bits.flags.owndata
+    assert not copies.bits.flags.writeable
+    block = "".join(f"{line}\n" for line in TEXT).encode()
+    found = novelty(model.model, [block])
+    assert found == novelty(made.model, [block])
+    assert (found.copied_share, found.longest_copied) == (1, 15)  # the fox said ... crow could
+    model.save(tmp_path / "m.arpa")
+    model = ngramgen.load(tmp_path / "m.arpa")
+    assert model.model.copies is None
+    model.save(tmp_path / "m.ngram")
+    assert "copies" not in file.read(tmp_path / "m.ngram")[1]
+
+
+def test_without_a_filter_nothing_is_stored(folder: Path) -> None:
+    """A model without a filter has neither the key nor the section: its file is what it was before there were any."""
+    meta, arrays = arrays_of(folder / "words.ngram")
+    other_meta, other_arrays = arrays_of(folder / "copies.ngram")
+    assert set(other_meta) - set(meta) == {"copy_filter"}
+    assert list(other_arrays) == [*arrays, "copies"]
+    assert ngramgen.load(folder / "words.ngram").model.copies is None
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        np.zeros((2, 8), np.uint32),
+        np.zeros((2, 7), np.uint64),
+        np.zeros((0, 8), np.uint64),
+        np.zeros(16, np.uint64),
+        np.zeros((2, 8), np.float32),
+    ],
+)
+def test_wrong_filters(bits: np.ndarray[Any, Any], folder: Path, tmp_path: Path) -> None:
+    """A filter of the wrong size or type is refused."""
+    meta, arrays = arrays_of(folder / "copies.ngram")
+    file.write(tmp_path / "m.ngram", meta, arrays | {"copies": bits})
+    with pytest.raises(ModelFormatError, match=r"m\.ngram: section 'copies' has the wrong size or type; the file is"):
+        load_ngram(tmp_path / "m.ngram")
+
+
+@pytest.mark.parametrize("bits", [np.zeros((1, 8), np.uint64), np.full((99, 8), 2**64 - 1, np.uint64)])
+def test_any_bits_are_a_filter(bits: np.ndarray[Any, Any], folder: Path, tmp_path: Path) -> None:
+    """Whatever bits a filter has and however many, look-ups stay within it: only the answers differ."""
+    meta, arrays = arrays_of(folder / "copies.ngram")
+    file.write(tmp_path / "m.ngram", meta, arrays | {"copies": bits})
+    model = ngramgen.load(tmp_path / "m.ngram", verify=True)
+    assert novelty(model.model, [b"the fox saw the crow and\n"]).copied_share == bool(bits.any())
+
+
+@pytest.mark.parametrize("value", [1, 65, -1, 1 << 62, True, "4", None, 4.0])
+def test_wrong_lengths_of_runs(value: Any, folder: Path, tmp_path: Path) -> None:
+    """The length of a filter's runs is an integer from 2 to 64; key and section are there or neither."""
+    meta, arrays = arrays_of(folder / "copies.ngram")
+    file.write(tmp_path / "m.ngram", meta | {"copy_filter": value}, arrays)
+    with pytest.raises(ModelFormatError, match=r"m\.ngram: (section 'copies' is of|the header's copy_filter)"):
+        load_ngram(tmp_path / "m.ngram")
+    del arrays["copies"]
+    file.write(tmp_path / "m.ngram", meta, arrays)
+    with pytest.raises(ModelFormatError, match="the sections are not those"):
+        load_ngram(tmp_path / "m.ngram")
+
+
+def test_a_damaged_filter_is_found(folder: Path, tmp_path: Path) -> None:
+    """A wrong bit is told by the section's checksum when all of the file is checked."""
+    data = bytearray((folder / "copies.ngram").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "m.ngram").write_bytes(data)
+    ngramgen.load(tmp_path / "m.ngram")
+    with pytest.raises(ModelFormatError, match=r"section 'copies' at byte \d+ is damaged \(checksum\)"):
+        ngramgen.load(tmp_path / "m.ngram", verify=True)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
+"""The filters composed from options, and what holds for all of them."""
+
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -8,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -17,170 +20,37 @@ from ngramgen.sampling import (
     Moment,
     SamplingOptions,
     apply_temperature,
+    ban_sequences,
     build_filters,
-    child_seeds,
-    draw,
+    dry,
+    epsilon_cutoff,
+    eta_cutoff,
+    force,
+    frequency_penalty,
+    logit_bias,
     min_p,
+    mirostat,
+    no_repeat_ngram,
     normalise,
+    presence_penalty,
     repetition_penalty,
     suppress,
     top_k,
+    top_n_sigma,
     top_p,
+    truncate_ranked,
     typical,
-    uniforms,
+    xtc,
 )
+from ngramgen.text.tokenizers import Tokenizer
+from ngramgen.text.vocabulary import Vocabulary
 
 Rows = NDArray[np.float64]
 Filter = Callable[[Any], Rows]
 
 
 def moment(history: Any, step: int = 0) -> Moment:
-    return dataclasses.replace(Moment.first(len(history)), history=history, step=step)
-
-
-def after(filtered: Filter, *probs: float) -> list[float]:
-    """The probabilities after a filter, and the same whether they entered as float32 or float64."""
-    with np.errstate(divide="ignore"):
-        rows = np.log([probs])
-    result = np.exp(filtered(rows))
-    np.testing.assert_allclose(np.exp(filtered(rows.astype(np.float32))), result, atol=1e-6)
-    return [float(p) for p in result[0]]
-
-
-# Hand-worked values.
-
-
-def test_temperature_raises_probabilities_to_its_inverse() -> None:
-    """At 1/2 the probabilities 1/2, 1/4, 1/4 become 4/16, 1/16, 1/16 over their sum: 4/6, 1/6, 1/6."""
-    assert after(lambda x: apply_temperature(x, 0.5), 0.5, 0.25, 0.25) == pytest.approx([4 / 6, 1 / 6, 1 / 6])
-
-
-def test_a_high_temperature_flattens() -> None:
-    """At 2 the probabilities 0.64, 0.36 become 0.8, 0.6 over 1.4."""
-    assert after(lambda x: apply_temperature(x, 2), 0.64, 0.36) == pytest.approx([8 / 14, 6 / 14])
-
-
-@pytest.mark.parametrize("temperature", [5e-324, 1e-6, 1e6, 1.7e308])
-def test_extreme_temperatures_leave_a_row(temperature: float) -> None:
-    """The coldest row is its best token, the hottest nearly uniform over what is not excluded."""
-    result = after(lambda x: apply_temperature(x, temperature), 0.5, 0.3, 0.2, 0.0)
-    assert result == pytest.approx([1, 0, 0, 0] if temperature < 1 else [1 / 3, 1 / 3, 1 / 3, 0], abs=1e-5)
-
-
-def test_temperature_zero_is_no_filter() -> None:
-    """Dividing by 0 is refused with the way out."""
-    with pytest.raises(OptionError, match="greedy"):
-        apply_temperature(np.log([[0.5, 0.5]]), 0)
-
-
-def test_top_k_keeps_the_best() -> None:
-    """The best two of 0.1, 0.4, 0.2, 0.3 are 0.4 and 0.3, over 0.7."""
-    assert after(lambda x: top_k(x, 2), 0.1, 0.4, 0.2, 0.3) == pytest.approx([0, 4 / 7, 0, 3 / 7])
-
-
-def test_top_k_breaks_ties_by_id() -> None:
-    """Of equals exactly k are kept, the lowest ids."""
-    assert after(lambda x: top_k(x, 2), 0.25, 0.25, 0.25, 0.25) == pytest.approx([0.5, 0.5, 0, 0])
-    # 0.4 stays whatever its id, then the first of the three at 0.2.
-    assert after(lambda x: top_k(x, 2), 0.2, 0.2, 0.2, 0.4) == pytest.approx([1 / 3, 0, 0, 2 / 3])
-
-
-@pytest.mark.parametrize("k", [0, 3, 4, 10**30])
-def test_top_k_of_everything_is_everything(k: int) -> None:
-    """0 is off, and more than the vocabulary keeps it."""
-    assert after(lambda x: top_k(x, k), 0.5, 0.3, 0.2) == pytest.approx([0.5, 0.3, 0.2])
-
-
-@pytest.mark.parametrize(
-    ("p", "kept"),
-    [(1e-9, 1), (0.4, 1), (0.5, 1), (0.51, 2), (0.8, 2), (0.81, 3), (1.0, 4)],
-)
-def test_top_p_keeps_the_token_that_crosses(p: float, kept: int) -> None:
-    """Of 0.5, 0.3, 0.15, 0.05 the fewest that reach p stay: the sums are 0.5, 0.8, 0.95, 1."""
-    probs = np.array([0.5, 0.3, 0.15, 0.05])
-    expected = np.where(np.arange(4) < kept, probs, 0) / probs[:kept].sum()
-    assert after(lambda x: top_p(x, p), *probs) == pytest.approx(expected.tolist())
-
-
-def test_top_p_breaks_ties_by_id() -> None:
-    """Of four at 1/4 three are needed for 0.6, the lowest ids."""
-    assert after(lambda x: top_p(x, 0.6), *[0.25] * 4) == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
-
-
-@pytest.mark.parametrize(("p", "kept"), [(0, 4), (0.1, 4), (0.2, 3), (0.5, 2), (0.9, 1), (1, 1)])
-def test_min_p_is_a_share_of_the_best(p: float, kept: int) -> None:
-    """Of 0.5, 0.25, 0.2, 0.05 the shares of the best are 1, 0.5, 0.4 and 0.1, and p itself is enough."""
-    probs = np.array([0.5, 0.25, 0.2, 0.05])
-    expected = np.where(np.arange(4) < kept, probs, 0) / probs[:kept].sum()
-    assert after(lambda x: min_p(x, p), *probs) == pytest.approx(expected.tolist())
-
-
-@pytest.mark.parametrize(
-    ("mass", "expected"),
-    [(0.2, [0, 1, 0, 0]), (0.3, [0, 1, 0, 0]), (0.4, [5 / 8, 3 / 8, 0, 0]), (0.9, [0.5, 0.3, 0.2, 0])],
-)
-def test_typical_starts_nearest_the_entropy(mass: float, expected: list[float]) -> None:
-    """H(0.5, 0.3, 0.2) = 0.3466 + 0.3612 + 0.3219 = 1.0297; -log p is 0.693, 1.204, 1.609: at 0.337, 0.174, 0.580."""
-    assert after(lambda x: typical(x, mass), 0.5, 0.3, 0.2, 0.0) == pytest.approx(expected)
-
-
-def test_repetition_penalty_multiplies_once() -> None:
-    """Penalty 2 squares 1/2 to 1/4 once for a token seen thrice; the others 1/4 stay: 1/3 each."""
-    history = np.array([[0, 0, 0]])
-    assert after(lambda x: repetition_penalty(x, history, 2), 0.5, 0.25, 0.25) == pytest.approx([1 / 3] * 3)
-
-
-def test_repetition_penalty_below_one_favours_repetition() -> None:
-    """Penalty 1/2 takes the root of 1/4: 1/2, beside an unseen 3/4."""
-    assert after(lambda x: repetition_penalty(x, np.array([[1]]), 0.5), 0.75, 0.25) == pytest.approx([0.6, 0.4])
-
-
-def test_repetition_penalty_divides_scores_above_zero() -> None:
-    """Scores 2 and -1 under penalty 2 become 1 and -2, as in Hugging Face."""
-    result = repetition_penalty(np.array([[2.0, -1.0, 0.0]]), np.array([[0, 1]]), 2)
-    np.testing.assert_allclose(result, normalise(np.array([[1.0, -2.0, 0.0]])))
-
-
-@pytest.mark.parametrize("penalty", [1e-300, 1e300])
-def test_extreme_penalties_leave_a_row(penalty: float) -> None:
-    """A penalty that overflows on every token leaves each of them possible, and none excluded comes back."""
-    history = np.array([[0, 1, 2, 3]])
-    result = after(lambda x: repetition_penalty(x, history, penalty), 0.5, 0.3, 0.2, 0.0)
-    assert sum(result) == pytest.approx(1)
-    assert result[3] == 0
-
-
-def test_suppressed_tokens_share_out_their_mass() -> None:
-    """Without 0.2 and 0.3 the rest 0.4, 0.1 is over 0.5."""
-    assert after(lambda x: suppress(x, [0, 2]), 0.2, 0.4, 0.3, 0.1) == pytest.approx([0, 0.8, 0, 0.2])
-
-
-def test_suppression_never_empties_a_row() -> None:
-    """A row of suppressed tokens alone keeps them."""
-    assert after(lambda x: suppress(x, [0, 1]), 0.5, 0.5, 0.0) == pytest.approx([0.5, 0.5, 0])
-
-
-def test_suppressing_an_id_outside_is_refused() -> None:
-    """The error names the id and the range."""
-    with pytest.raises(OptionError, match=r"id -1 .*from 0 to 1"):
-        suppress(np.log([[0.5, 0.5]]), [-1])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        lambda x: top_k(x, -1),
-        lambda x: top_p(x, 0),
-        lambda x: min_p(x, 1.5),
-        lambda x: typical(x, float("nan")),
-        lambda x: repetition_penalty(x, np.zeros((1, 1), int), -1),
-        lambda x: apply_temperature(x, float("inf")),
-    ],
-)
-def test_filters_check_their_argument(wrong: Filter) -> None:
-    """A filter called alone refuses what the options refuse."""
-    with pytest.raises(OptionError, match="but must be"):
-        wrong(np.log([[0.5, 0.5]]))
+    return dataclasses.replace(Moment.first(len(history)), history=np.asarray(history, dtype=np.int32), step=step)
 
 
 @pytest.mark.parametrize("bad", [-np.inf, np.nan, np.inf])
@@ -198,20 +68,40 @@ def test_a_broken_row_is_refused(bad: float) -> None:
 # The composed filter.
 
 
-def composed(options: SamplingOptions, probs: list[float], history: list[int], step: int = 0) -> list[float]:
+def composed(
+    options: SamplingOptions,
+    probs: list[float],
+    history: list[int],
+    step: int = 0,
+    tokenizer: Tokenizer | None = None,
+) -> list[float]:
     with np.errstate(divide="ignore"):
-        result = build_filters(options)(np.log([probs]), moment(np.array([history], dtype=np.int32), step))
+        result = build_filters(options, tokenizer)(np.log([probs]), moment([history], step))
     return [float(p) for p in np.exp(result[0])]
 
 
 def test_the_order_is_penalty_temperature_and_then_truncation() -> None:
-    """Each step by hand, on 0.1, 0.1, 0.1, 0.35, 0.25, 0.1."""
-    # Without <unk> and <s>: 1/8, 7/16, 5/16, 1/8. Penalty 2 on id 3: 49/256, so weights 32, 49, 80, 32.
-    # Temperature 1/2 squares: 1024, 2401, 6400, 1024 of 10849: 0.094, 0.221, 0.590, 0.094.
-    # top_k=3 keeps 4, 3 and, of two equals, 2. Of 9825 they are 0.651, 0.244, 0.104; top_p=0.7 keeps 4 and 3.
+    """Each step by hand, on 0.1, 0.1, 0.1, 0.4, 0.2, 0.1."""
+    # Penalty 2 squares 0.4, so that without <unk> and <s> the weights are 10, 16, 20, 10. Temperature 1/2 squares
+    # them: 100, 256, 400, 100. top_k=3 keeps 4, 3 and, of two equals, 2. Of 756 they are 0.529, 0.339 and 0.132, and
+    # top_p=0.7 keeps 4 and 3.
     options = SamplingOptions(repetition_penalty=2, temperature=0.5, top_k=3, top_p=0.7)
-    expected = [0, 0, 0, 2401 / 8801, 6400 / 8801, 0]
-    assert composed(options, [0.1, 0.1, 0.1, 0.35, 0.25, 0.1], [3]) == pytest.approx(expected)
+    expected = [0, 0, 0, 256 / 656, 400 / 656, 0]
+    assert composed(options, [0.1, 0.1, 0.1, 0.4, 0.2, 0.1], [3]) == pytest.approx(expected)
+
+
+def test_biases_come_before_penalties() -> None:
+    """Bias log 4 lifts 0.1 to 0.4, and penalty 2 squares that to 0.16, beside 0.5 and 0.4: 16, 50 and 40 of 106."""
+    options = SamplingOptions(repetition_penalty=2, logit_bias={3: math.log(4)})
+    expected = [0, 0, 0, 16 / 106, 50 / 106, 40 / 106]
+    assert composed(options, [0, 0, 0, 0.1, 0.5, 0.4], [3]) == pytest.approx(expected)
+
+
+def test_penalties_are_those_of_scores_that_are_not_normalised() -> None:
+    """As in Hugging Face a bias may lift a score above 0, which the repetition penalty then divides."""
+    # log 0.25 + log 16 = log 4, halved log 2: weights 2 and 0.75.
+    options = SamplingOptions(repetition_penalty=2, logit_bias={3: math.log(16)})
+    assert composed(options, [0, 0, 0, 0.25, 0.75], [3]) == pytest.approx([0, 0, 0, 2 / 2.75, 0.75 / 2.75])
 
 
 def test_the_end_waits_for_the_minimum() -> None:
@@ -233,20 +123,225 @@ def test_greedy_leaves_truncation_out() -> None:
     assert composed(options, [0, 0, 0, 0.5, 0.3, 0.2], []) == pytest.approx([0, 0, 0, 0.5, 0.3, 0.2])
 
 
+def test_greedy_heeds_penalties_biases_and_bans() -> None:
+    """What precedes temperature can change the most likely token, and so does."""
+    probs = [0, 0, 0, 0.5, 0.3, 0.2]
+    for changed in (
+        {"bad_words_ids": [[3]]},
+        {"suppress_tokens": [3]},
+        {"logit_bias": {4: 1.0}},
+        {"frequency_penalty": 2},
+        {"no_repeat_ngram_size": 1},
+        {"dry_multiplier": 2, "dry_allowed_length": 0, "dry_sequence_breakers": ()},
+        {"forced_bos_token_id": 4},
+    ):
+        result = composed(SamplingOptions(greedy=True, **changed), probs, [3, 3])  # type: ignore[arg-type]
+        assert int(np.argmax(result)) == 4, changed
+
+
+def test_bans_are_passed_over_rather_than_leave_nothing() -> None:
+    """The tokens that one exclusion would leave without company stay; those of the others do not come back."""
+    # suppress_tokens would leave </s> alone, which is enough; min_new_tokens would then leave nothing.
+    options = SamplingOptions(suppress_tokens=[3, 4], min_new_tokens=1)
+    assert composed(options, [0, 0, 0.1, 0.5, 0.4], []) == pytest.approx([0, 0, 1, 0, 0])
+    # <unk> is no way out where all words are banned.
+    options = SamplingOptions(bad_words_ids=[[3], [4]])
+    assert composed(options, [0.5, 0, 0, 0.3, 0.2], []) == pytest.approx([0, 0, 0, 0.6, 0.4])
+
+
+def test_the_first_token_can_be_forced() -> None:
+    """At the first step it is certain, whatever is banned or kept; then chance is back."""
+    options = SamplingOptions(forced_bos_token_id=4, suppress_tokens=[4], top_k=1)
+    assert composed(options, [0, 0, 0, 0.7, 0.3], [3]) == [0, 0, 0, 0, 1]
+    assert composed(options, [0, 0, 0, 0.7, 0.3], [3, 4], step=1) == [0, 0, 0, 1, 0]
+
+
+WORDS = Tokenizer("word", Vocabulary.from_tokens([b" a", b"a", b" rose", b" is", b'"']))
+
+
+def test_texts_are_banned_in_every_way_that_they_are_written() -> None:
+    """A banned word goes with its space and without; of two banned words in a row the second goes behind the first."""
+    probs = [0, 0, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1]
+    result = composed(SamplingOptions(bad_words=("a",)), probs, [5], tokenizer=WORDS)
+    assert result == pytest.approx([0, 0, 1 / 3, 0, 0, 1 / 3, 1 / 6, 1 / 6])
+    options = SamplingOptions(bad_words=("a rose",))
+    for before in (3, 4):
+        assert composed(options, probs, [before], tokenizer=WORDS)[5] == 0
+    assert composed(options, probs, [5], tokenizer=WORDS) == pytest.approx(probs)
+    unsayable = SamplingOptions(bad_words=("lily",))
+    assert composed(unsayable, probs, [5], tokenizer=WORDS) == pytest.approx(probs)
+
+
+def test_a_biased_text_is_biased_with_its_space_and_without() -> None:
+    """-100 on a word is as good as a ban of both its tokens."""
+    options = SamplingOptions(logit_bias={"a": -100})
+    assert composed(options, [0, 0, 0.5, 0.2, 0.1, 0.2, 0, 0], [], tokenizer=WORDS)[3:5] == pytest.approx([0, 0])
+
+
+def test_repetitions_end_at_a_mark() -> None:
+    """A quotation mark is a sequence breaker unless other strings are given."""
+    probs, history = [0, 0, 0.2, 0.2, 0.2, 0.2, 0.1, 0.1], [3, 5, 6, 7, 3, 5]
+    penalised = SamplingOptions(dry_multiplier=5)
+    assert composed(penalised, probs, history, tokenizer=WORDS)[6] < 0.01  # a rose is " a rose: is
+    assert composed(penalised, probs, [*history[:5], 7, 5], tokenizer=WORDS) == pytest.approx(probs)
+    unbroken = SamplingOptions(dry_multiplier=5, dry_sequence_breakers=())
+    assert composed(unbroken, probs, [7, 5, 3, 7, 5], tokenizer=WORDS)[3] < 0.01
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"bad_words": ("a",)}, {"logit_bias": {"a": 1}}, {"dry_multiplier": 1}],
+)
+def test_texts_need_a_tokenizer(options: dict[str, Any]) -> None:
+    """Options that hold texts are refused without one; defaults that are off are not."""
+    with pytest.raises(OptionError, match=r"holds texts: give the model's tokenizer"):
+        build_filters(SamplingOptions(**options))
+    build_filters(SamplingOptions(dry_multiplier=1, dry_sequence_breakers=()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"suppress_tokens": [8]}, {"bad_words_ids": [[3, 8]]}, {"logit_bias": {8: 1}}, {"forced_bos_token_id": 8}],
+)
+def test_ids_are_those_of_the_vocabulary(options: dict[str, Any]) -> None:
+    """An id outside is refused, at once where the tokenizer tells the size, else with the first row."""
+    with pytest.raises(OptionError, match=r"id 8 .*from 0 to 7"):
+        build_filters(SamplingOptions(**options), WORDS)
+    filters = build_filters(SamplingOptions(**options))
+    with pytest.raises(OptionError, match=r"id 8 .*from 0 to 7"):
+        filters(np.zeros((1, 8)), Moment.first())
+
+
 def test_the_model_row_is_left_alone() -> None:
     """Filters change no array that they are given."""
     rows = np.log(np.full((1, 300), 1 / 300))
     before = rows.copy()
-    options = SamplingOptions(repetition_penalty=2, temperature=0.5, top_k=30, top_p=0.7, min_p=0.1, typical_p=0.5)
-    build_filters(options)(rows, moment(np.array([[5, 6]])))
+    build_filters(ALL_FILTERS)(rows, moment([[5, 6]]))
     assert (rows == before).all()
+
+
+ALL_FILTERS = SamplingOptions(
+    logit_bias={3: 0.5},
+    repetition_penalty=1.3,
+    frequency_penalty=0.2,
+    presence_penalty=0.1,
+    dry_multiplier=0.8,
+    dry_sequence_breakers=(),
+    no_repeat_ngram_size=3,
+    bad_words_ids=[[4], [3, 5]],
+    suppress_tokens=[6],
+    min_new_tokens=1,
+    temperature=0.7,
+    top_k=30,
+    top_p=0.9,
+    min_p=0.01,
+    typical_p=0.9,
+    epsilon_cutoff=0.001,
+    eta_cutoff=0.001,
+    top_n_sigma=2,
+    xtc_probability=0.5,
+    mirostat=2,
+)
+
+
+@given(
+    st.lists(st.floats(1e-6, 1), min_size=8, max_size=40),
+    st.integers(0, 9),
+    st.sampled_from([0.1, 0.5, 0.9, 0.99]),
+    st.sampled_from([0.0, 0.7]),
+    st.integers(0, 1),
+)
+def test_the_composition_is_its_filters_in_turn(
+    weights: list[float], k: int, p: float, chance: float, step: int
+) -> None:
+    """What is composed for speed equals the public filters one after the other."""
+    rows, history = normalise(np.log([weights])), np.array([[3, 4, 3, 5, 7, 3]])
+    now = dataclasses.replace(moment(history, step), chances=np.array([chance]), surprise=np.array([3.0]))
+    options = dataclasses.replace(ALL_FILTERS, repetition_penalty=1.0, top_k=k, top_p=p, typical_p=p)
+    expected = suppress(rows, [0, 1])
+    expected = logit_bias(expected, {3: 0.5})
+    expected = presence_penalty(frequency_penalty(expected, history, 0.2), history, 0.1)
+    expected = dry(expected, history, 0.8)
+    expected = ban_sequences(no_repeat_ngram(expected, history, 3), history, [[4], [3, 5]])
+    expected = suppress(expected, [6])
+    expected = suppress(expected, [2]) if step == 0 else expected
+    expected = top_p(top_k(apply_temperature(expected, 0.7), k), p)
+    expected = typical(min_p(expected, 0.01), p)
+    expected = top_n_sigma(eta_cutoff(epsilon_cutoff(expected, 0.001), 0.001), 2)
+    expected = mirostat(xtc(expected, 0.1, 0.5, now.chances), now.surprise)
+    np.testing.assert_allclose(np.exp(build_filters(options)(rows, now)), np.exp(expected), atol=1e-9)
+
+
+# The way for rows that hold the likeliest tokens alone.
+
+TRUNCATIONS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.6},
+    {"temperature": 1e-300},
+    {"top_p": 0.8},
+    {"temperature": 1.5, "min_p": 0.2},
+    {"typical_p": 0.5},
+    {"epsilon_cutoff": 0.02},
+    {"eta_cutoff": 0.05},
+    {"top_n_sigma": 1},
+    {"temperature": 0.9, "top_p": 0.95, "min_p": 0.01, "typical_p": 0.9, "top_n_sigma": 2, "eta_cutoff": 1e-3},
+    {"greedy": True, "top_p": 0.1},
+]
+
+
+@pytest.mark.parametrize("changed", TRUNCATIONS, ids=lambda changed: "-".join(changed) or "none")
+@pytest.mark.parametrize("k", [1, 5, 40, 300])
+def test_ranked_rows_are_truncated_as_whole_ones(changed: dict[str, Any], k: int) -> None:
+    """Rows of the likeliest tokens in falling order get the same values, to the last bit, at the same tokens."""
+    options = SamplingOptions(top_k=k, **changed)
+    rng = np.random.default_rng(k)
+    rows = np.log(rng.dirichlet(np.full(900, 0.05), size=20) + 1e-9).round(2)  # with many equals
+    rows[:, :2] = -np.inf
+    rows[7, 20:] = -np.inf  # fewer than k
+    order = np.argsort(-rows, axis=1, kind="stable")[:, :301]
+    ranked = truncate_ranked(options)(np.take_along_axis(rows, order, axis=1))
+    whole = build_filters(options)(rows, Moment.first(20))
+    if options.is_greedy:
+        assert (np.argmax(whole, axis=1) == order[:, 0]).all()
+        assert (np.argmax(ranked, axis=1) == 0).all()
+        return
+    spread = np.full_like(whole, -np.inf)
+    np.put_along_axis(spread, order, ranked, axis=1)
+    assert (spread == whole).all()
+    np.testing.assert_allclose(np.exp(ranked).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("changed", [{"top_k": 3, "repetition_penalty": 1.1}, {"top_k": 0}])
+def test_ranked_rows_are_not_always_enough(changed: dict[str, Any]) -> None:
+    """Options for which a row's likeliest tokens are not all that counts are refused."""
+    with pytest.raises(OptionError, match="use build_filters"):
+        truncate_ranked(SamplingOptions(**changed))
+
+
+def test_ranked_rows_of_a_small_vocabulary_are_shorter() -> None:
+    """A row of three tokens is all that top_k=10 can keep; top_p=0.6 then keeps two of them: 5 and 3 parts of 8."""
+    truncate = truncate_ranked(SamplingOptions(top_k=10, top_p=0.6))
+    np.testing.assert_allclose(np.exp(truncate(np.log([[0.5, 0.3, 0.2]]))), [[5 / 8, 3 / 8, 0]])
 
 
 # Invariants.
 
+
+def past(x: Rows) -> NDArray[np.int32]:
+    """A history that repeats itself, of ids that every row has."""
+    return np.zeros((len(x), 3), dtype=np.int32)
+
+
 FILTERS: dict[str, Filter] = {
     "suppress": lambda x: suppress(x, [0, x.shape[1] - 1]),
-    "repetition_penalty": lambda x: repetition_penalty(x, np.zeros((len(x), 1), int), 1e6),
+    "logit_bias": lambda x: logit_bias(x, {0: 50.0, x.shape[1] - 1: -50.0}),
+    "repetition_penalty": lambda x: repetition_penalty(x, past(x), 1e6),
+    "frequency_penalty": lambda x: frequency_penalty(x, past(x), 1e306),
+    "presence_penalty": lambda x: presence_penalty(x, past(x), -1e6),
+    "dry": lambda x: dry(x, past(x), 1e306),
+    "no_repeat_ngram": lambda x: no_repeat_ngram(x, past(x), 2),
+    "ban_sequences": lambda x: ban_sequences(x, past(x), [[0], [0, 0, x.shape[1] - 1]]),
+    "force": lambda x: force(x, int(np.argmax(x[0]))),
     "cold": lambda x: apply_temperature(x, 1e-6),
     "hot": lambda x: apply_temperature(x, 1e6),
     "top_k": lambda x: top_k(x, 2),
@@ -255,35 +350,29 @@ FILTERS: dict[str, Filter] = {
     "min_p": lambda x: min_p(x, 1.0),
     "typical": lambda x: typical(x, 0.01),
     "typical_high": lambda x: typical(x, 1 - 1e-9),
+    "epsilon_cutoff": lambda x: epsilon_cutoff(x, 0.99),
+    "eta_cutoff": lambda x: eta_cutoff(x, 0.99),
+    "top_n_sigma": lambda x: top_n_sigma(x, 0.01),
+    "xtc": lambda x: xtc(x, 0.0, 1.0, np.zeros(len(x))),
+    "mirostat": lambda x: mirostat(x, np.full(len(x), 0.1)),
 }
 ROWS = st.lists(st.floats(-1e4, 0) | st.just(-np.inf), min_size=1, max_size=20).filter(lambda row: max(row) > -np.inf)
 
 
+@settings(max_examples=25)
 @given(ROWS)
 def test_any_two_filters_in_any_order_leave_a_token(row: list[float]) -> None:
     """Every ordered pair gives a normalised row with a token, and brings no excluded token back."""
     rows = np.array([row])
-    for first, second in itertools.product(FILTERS.values(), repeat=2):
-        result = second(first(rows))
-        assert np.exp(result).sum() == pytest.approx(1)
-        assert not np.isnan(result).any()
-        assert np.isneginf(result[np.isneginf(rows)]).all()
+    once = {name: filtered(rows) for name, filtered in FILTERS.items()}
+    for first, second in itertools.product(FILTERS, repeat=2):
+        result = FILTERS[second](once[first])
+        assert np.exp(result).sum() == pytest.approx(1), (first, second)
+        assert not np.isnan(result).any(), (first, second)
+        assert np.isneginf(result[np.isneginf(rows)]).all(), (first, second)
 
 
-@given(st.lists(st.floats(1e-6, 1), min_size=5, max_size=40), st.integers(1, 9), st.sampled_from([0.1, 0.5, 0.9, 0.99]))
-def test_the_composition_is_its_filters_in_turn(weights: list[float], k: int, p: float) -> None:
-    """What is composed for speed equals the public filters one after the other."""
-    rows = normalise(np.log([weights]))
-    options = SamplingOptions(
-        repetition_penalty=1.3, temperature=0.7, top_k=k, top_p=p, min_p=0.05, typical_p=p, min_new_tokens=1
-    )
-    history = np.array([[3, 4, 3]])
-    expected = repetition_penalty(suppress(rows, [0, 1, 2]), history, 1.3)
-    expected = typical(min_p(top_p(top_k(apply_temperature(expected, 0.7), k), p), 0.05), p)
-    np.testing.assert_allclose(np.exp(build_filters(options)(rows, moment(history))), np.exp(expected), atol=1e-9)
-
-
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", [name for name in FILTERS if name != "force"])  # which looks at the first row alone
 @pytest.mark.parametrize("size", [7, 1000, 9000])
 def test_a_batch_is_filtered_as_each_row_alone(name: str, size: int) -> None:
     """Rows flat and steep, together and alone, give the same bits."""
@@ -293,86 +382,79 @@ def test_a_batch_is_filtered_as_each_row_alone(name: str, size: int) -> None:
     assert all((together[i] == FILTERS[name](rows[[i]])[0]).all() for i in range(6))
 
 
-# Against the plainest algorithm, for the wide rows on which the filters take their short cuts.
+# Whatever the options.
 
-
-def plain_set(order: list[int], probs: Rows, mass: float) -> set[int]:
-    kept: set[int] = set()
-    total = 0.0
-    for token in order:
-        kept.add(token)
-        total += float(probs[token])
-        if total >= mass:
-            break
-    return kept
-
-
-@pytest.mark.parametrize("spread", [0.1, 1.0, 4.0])
-@pytest.mark.parametrize("mass", [0.05, 0.5, 0.9, 0.999])
-def test_wide_rows_agree_with_sorting(spread: float, mass: float) -> None:
-    """On 6,000 tokens, with many ties, top_p and typical keep what sorting the whole row keeps."""
-    rows = normalise(np.random.default_rng(5).normal(size=(1, 6000)).round(1) * spread)
-    row, probs = rows[0], np.exp(rows[0])
-    entropy = -float((probs * row).sum())
-    by_prob = sorted(range(6000), key=lambda i: (-row[i], i))
-    by_distance = sorted(range(6000), key=lambda i: (abs(row[i] + entropy), i))
-    for result, order in ((top_p(rows, mass), by_prob), (typical(rows, mass), by_distance)):
-        assert set(np.flatnonzero(np.isfinite(result[0])).tolist()) == plain_set(order, probs, mass)
-
-
-# A million draws against the exact distribution.
-
-
-def chi_square_p_value(counts: NDArray[Any], probs: Rows) -> float:
-    """Pearson's test; the chi-square tail by the cube-root normal approximation of Wilson & Hilferty (1931)."""
-    expected = probs[probs > 0] * counts.sum()
-    freedom = len(expected) - 1
-    statistic = float(((counts[probs > 0] - expected) ** 2 / expected).sum())
-    z = ((statistic / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom))
-    return 0.5 * math.erfc(z / math.sqrt(2))
-
-
-PROBS = np.array([0.02, 0.03, 0.05, 0.2, 0.16, 0.14, 0.12, 0.1, 0.08, 0.06, 0.03, 0.01])
-ENTROPY = -float((PROBS * np.log(PROBS)).sum())
-
-
-def kept(*ids: int) -> Rows:
-    return np.where(np.isin(np.arange(12), ids), PROBS, 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "filtered", "weights"),
-    [
-        ("none", normalise, PROBS),
-        ("suppress", lambda x: suppress(x, [0, 1]), kept(*range(2, 12))),
-        ("temperature 0.5", lambda x: apply_temperature(x, 0.5), PROBS**2),
-        ("temperature 2", lambda x: apply_temperature(x, 2), PROBS**0.5),
-        ("top_k 5", lambda x: top_k(x, 5), kept(3, 4, 5, 6, 7)),
-        ("top_p 0.75", lambda x: top_p(x, 0.75), kept(3, 4, 5, 6, 7, 8)),  # sums .2 .36 .5 .62 .72 .8
-        ("min_p 0.35", lambda x: min_p(x, 0.35), kept(3, 4, 5, 6, 7, 8)),  # 0.07 and more
-        # H = 2.2556; the distances: id 7 0.047, 6 0.135, 8 0.270, 5 0.290, 4 0.423; the sums .1 .22 .3 .44 .6.
-        ("typical 0.5", lambda x: typical(x, 0.5), kept(4, 5, 6, 7, 8)),
-        ("penalty 2", lambda x: repetition_penalty(x, np.array([[3, 8]]), 2), np.where(PROBS == 0.2, 0.04, PROBS)),
-    ],
+TINY, HUGE = 5e-324, 1.7e308
+SHARES = st.floats(0, 1) | st.sampled_from([0, TINY, 1])
+MASSES = SHARES.filter(lambda share: share > 0)
+CUTOFFS = SHARES.filter(lambda share: share < 1)
+SIZES = st.floats(0, HUGE) | st.floats(0, 3)
+SIGNED = st.floats(-HUGE, HUGE) | st.floats(-3, 3)
+COUNTS = st.integers(0, 9) | st.just(10**30)
+TEXTS = st.lists(st.sampled_from(["a", "rose", "a rose", " ", "lily", "\n", '"']), max_size=3)
+IDS = st.lists(st.integers(0, 7), max_size=8)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "logit_bias": st.dictionaries(st.integers(0, 7) | st.sampled_from(["a", "rose"]), SIGNED, max_size=9),
+    "repetition_penalty": st.floats(TINY, HUGE) | st.floats(0.5, 2),
+    "frequency_penalty": SIGNED,
+    "presence_penalty": SIGNED,
+    "dry_multiplier": SIZES,
+    "dry_base": st.floats(1, HUGE) | st.floats(1, 2),
+    "dry_allowed_length": COUNTS,
+    "dry_penalty_last_n": COUNTS | st.just(-1),
+    "dry_sequence_breakers": TEXTS,
+    "no_repeat_ngram_size": COUNTS,
+    "bad_words": TEXTS,
+    "bad_words_ids": st.lists(IDS.filter(bool), max_size=3),
+    "suppress_tokens": IDS,
+    "min_new_tokens": st.integers(0, 9),
+    "forced_bos_token_id": st.none() | st.integers(2, 7),
+    "temperature": SIZES,
+    "top_k": COUNTS,
+    "top_p": MASSES,
+    "min_p": SHARES,
+    "typical_p": MASSES,
+    "epsilon_cutoff": CUTOFFS,
+    "eta_cutoff": CUTOFFS,
+    "top_n_sigma": SIZES,
+    "xtc_probability": SHARES,
+    "xtc_threshold": SHARES,
+    "mirostat": st.sampled_from([0, 2]),
+    "greedy": st.booleans(),
+}
+ANYTHING = st.one_of(
+    *(st.floats(), st.integers(-3, 9), st.booleans(), st.none(), st.text(max_size=2), st.just(1j), st.just(10**400)),
+    *(st.lists(st.integers(-1, 9), max_size=2), st.dictionaries(st.integers(-1, 9), st.floats(), max_size=1)),
+    st.lists(st.lists(st.integers(-1, 9), max_size=2), max_size=2),
 )
-def test_a_million_draws_follow_the_distribution(name: str, filtered: Filter, weights: Rows) -> None:
-    """Draws after each filter pass a chi-square test against the distribution worked out by hand."""
-    if name == "penalty 2":
-        weights = weights.copy()
-        weights[8] = 0.08**2
-    row = filtered(np.log(PROBS)[None, :])
-    counts = np.zeros(12, dtype=np.int64)
-    for start in range(0, 10**6, 10**5):
-        u = uniforms(child_seeds(2024, start, 10**5), 0)
-        counts += np.bincount(draw(np.broadcast_to(row, (10**5, 12)), u), minlength=12)
-    assert (counts[weights == 0] == 0).all()
-    assert chi_square_p_value(counts, weights / weights.sum()) > 0.001
 
 
-def test_the_chi_square_test_can_fail() -> None:
-    """A fair coin that falls on one side 501,900 times in a million is 3.8 standard errors off, and is noticed."""
-    assert chi_square_p_value(np.array([501_900, 498_100]), np.array([0.5, 0.5])) < 0.001
-    # Wilson and Hilferty's value for the tabled 5 % point of ten degrees of freedom, 18.307.
-    counts = np.full(11, 100.0)
-    counts[:2] += math.sqrt(915.35), -math.sqrt(915.35)
-    assert chi_square_p_value(counts, np.full(11, 1 / 11)) == pytest.approx(0.05, abs=0.001)
+@st.composite
+def chosen(draw: st.DrawFn, values: dict[str, st.SearchStrategy[Any]], most: int) -> dict[str, Any]:
+    """Values for a few options."""
+    names = draw(st.lists(st.sampled_from(sorted(values)), unique=True, max_size=most))
+    return {name: draw(values[name]) for name in names}
+
+
+def work(values: dict[str, Any], row: list[float], length: int, step: int) -> None:
+    """Asserts that filters with these options give rows that sum to 1, without NaN."""
+    rows = np.array([np.resize([*row[:7], max(row)], 8), np.linspace(-3, -1, 8)])
+    history = np.random.default_rng(length).integers(0, 8, size=(2, length))
+    now = Moment(history.astype(np.int32), step, np.array([0.0, 0.6]), np.array([-3.0, 2.0]))
+    result = build_filters(SamplingOptions(**values), WORDS)(rows, now)
+    assert not np.isnan(result).any()
+    np.testing.assert_allclose(np.exp(result).sum(axis=1), 1)
+
+
+@settings(max_examples=400)
+@given(chosen(VALUES, 8), ROWS, st.integers(0, 6), st.integers(0, 2))
+def test_any_values_in_their_ranges_work(values: dict[str, Any], row: list[float], length: int, step: int) -> None:
+    """However extreme the values, the rows that come out are whole."""
+    work(values, row, length, step)
+
+
+@given(chosen(dict.fromkeys([field.name for field in dataclasses.fields(SamplingOptions)], ANYTHING), 3), ROWS)
+def test_any_values_are_refused_or_work(values: dict[str, Any], row: list[float]) -> None:
+    """Whatever is asked for, there is an OptionError or rows that are whole."""
+    with contextlib.suppress(OptionError):
+        work(values, row, 4, 0)

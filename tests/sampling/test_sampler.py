@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ngramgen.errors import OptionError
-from ngramgen.sampling import Generated, SamplingOptions, generate, sampler, stream
+from ngramgen.sampling import Generated, SamplingOptions, generate, stepping, stream
 
 Toy = Callable[..., Any]
 PROMPTS = [[3, 4], [5], [], [3, 4], [6, 6, 6], [5], [9, 3]] * 3
@@ -42,7 +42,7 @@ def test_filtering_in_blocks_changes_nothing(
 ) -> None:
     """A batch too large to filter at once gives the same sequences."""
     expected = [plain(one) for one in generate(toy(), PROMPTS, options, seed=5)]
-    monkeypatch.setattr(sampler, "_BLOCK", 25)  # two rows of ten tokens
+    monkeypatch.setattr(stepping, "_BLOCK", 25)  # two rows of ten tokens
     assert [plain(one) for one in generate(toy(), PROMPTS, options, seed=5)] == expected
 
 

@@ -43,6 +43,24 @@ def test_lossless(kind: str, text: str) -> None:
     assert (decoded.removeprefix(" ") if kind == "word" else decoded) == text
 
 
+@pytest.mark.parametrize("kind", ["word", "char", "byte"])
+@given(text=TEXT)
+def test_inside_a_line(kind: str, text: str) -> None:
+    """Text behind other text of its line comes back to the letter too, and no space comes before it."""
+    tokenizer = learned(kind, f"中{text}")
+    ids = tokenizer.encode_inside(text)
+    assert ids.dtype == np.int32
+    assert tokenizer.decode(ids) == text
+
+
+def test_a_word_has_two_tokens() -> None:
+    """Where a line begins and behind a space a word holds the space, behind a mark it does not."""
+    tokenizer = learned("word", 'king "king')
+    assert [tokenizer.token(i) for i in tokenizer.encode("king")] == [" king"]
+    assert [tokenizer.token(i) for i in tokenizer.encode_inside("king")] == ["king"]
+    assert [tokenizer.token(i) for i in tokenizer.encode_inside(" king")] == [" king"]
+
+
 @given(TEXT)
 def test_whitespace(text: str) -> None:
     """The tokens come back with one space between them."""
