@@ -125,11 +125,15 @@ class ScalarDrawer:
         word = min(bisect_right(self.base.view, int(target * UNIT * UNIT)), self.base.last)
         return word, self._after(contexts, word, word * self.factor & self.mask, -1, word)
 
+    def after(self, contexts: list[int], word: int) -> list[int]:
+        """The contexts of lengths 1, 2, ... after one more word."""
+        return self._after(contexts, word, word * self.factor & self.mask, -1, word)
+
     def contexts_after(self, words: list[int]) -> list[int]:
         """The contexts of lengths 1, 2, ... that end with the last of these words, as far as they are there."""
         contexts: list[int] = []
         for word in words:
-            contexts = self._after(contexts, word, word * self.factor & self.mask, -1, word)
+            contexts = self.after(contexts, word)
         return contexts
 
     def _after(self, contexts: list[int], word: int, scrambled: int, known: int, gram: int) -> list[int]:

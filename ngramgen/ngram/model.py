@@ -19,6 +19,7 @@ from ngramgen.ngram.lookup import find, score_text
 from ngramgen.ngram.matching import sources
 from ngramgen.ngram.ranking import RankedLists
 from ngramgen.ngram.sequences import FEW, ROWS, one_by_one, side_by_side, stream
+from ngramgen.ngram.single import SingleLists, SingleTruncatedDrawer
 from ngramgen.ngram.table import NgramTable
 from ngramgen.ngram.truncated import KEPT, OneRow, TruncatedDrawer, Truncation
 from ngramgen.ngram.walking import NgramWalker
@@ -27,6 +28,8 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 Guarding = Callable[[Any, Callable[[Ids], NDArray[np.float32]], Callable[[Ids, Ids], Ids]], Any]
+_FEW_TRUNCATED = 16
+"""So few truncated sequences are drawn sooner one by one."""
 _KEPT_RANKINGS = 4  # each takes tens of megabytes
 
 
@@ -187,8 +190,8 @@ class NgramModel:
 
         One uniform number a token, `ngramgen.randomness.uniforms` of the prompt's child seed and the token's place.
         With a truncation (k, function) each is drawn among the k likeliest, whose natural log-probabilities (M, k), in
-        falling order, the function has changed. ``guarded`` makes a drawer of a drawer, of a function from contexts to
-        log-probabilities (R, V) and of one from contexts and words to the contexts after them.
+        falling order, the function turns into probabilities. ``guarded`` makes a drawer of a drawer, of a function from
+        contexts to log-probabilities (R, V) and of one from contexts and words to the contexts after them.
         """
         if not len(prompts):
             return iter(())
@@ -198,6 +201,9 @@ class NgramModel:
         which = np.array([rows[id(prompt)] for prompt in prompts])
         if max_new_tokens and (truncation is not None or guarded is not None):
             most = ROWS if truncation is None else min(ROWS, max(FEW, KEPT // truncation[0]))
+            if guarded is None and truncation is not None and len(prompts) <= _FEW_TRUNCATED:
+                single, lists = self._single_drawer(*truncation), [_without_missing(row) for row in starts]
+                return one_by_one(single, [lists[row] for row in which.tolist()], child_seeds, max_new_tokens)
             drawer = self._drawer_of(truncation)
             if guarded is not None:
                 drawer = guarded(drawer, self._logprobs_after, partial(contexts_after, self.table))
@@ -216,11 +222,13 @@ class NgramModel:
         guarded: Guarding | None = None,
     ) -> Iterator[int]:
         """The same tokens for one prompt, as they are drawn, up to and with </s>."""
-        if truncation is not None or guarded is not None:
+        if guarded is None and truncation is not None:
+            start = _without_missing(self._contexts_after(prompt)[0])
+            return stream(self._single_drawer(*truncation), start, child_seed)
+        if guarded is not None:
             drawer, contexts = self._drawer_of(truncation), self._contexts_after(prompt)
-            if guarded is not None:
-                drawer = guarded(drawer, self._logprobs_after, partial(contexts_after, self.table))
-                contexts = drawer.starts(contexts, [prompt])
+            drawer = guarded(drawer, self._logprobs_after, partial(contexts_after, self.table))
+            contexts = drawer.starts(contexts, [prompt])
             return stream(OneRow(drawer), contexts, child_seed)
         start = _without_missing(self._contexts_after(prompt)[0])
         return stream(self._drawer, start, child_seed)
@@ -246,15 +254,31 @@ class NgramModel:
         return NgramWalker(self.table, BatchDrawer(self.table, self._base), self._drawer)
 
     def _truncated_drawer(self, k: int, truncation: Truncation) -> TruncatedDrawer:
+        return TruncatedDrawer(self._lists(k).ranked, truncation)
+
+    def _single_drawer(self, k: int, truncation: Truncation) -> SingleTruncatedDrawer:
+        drawer = self._single_drawers.get((k, truncation))
+        if drawer is None:
+            while len(self._single_drawers) >= _KEPT_RANKINGS:
+                self._single_drawers.pop(next(iter(self._single_drawers)), None)
+            drawer = SingleTruncatedDrawer(self._lists(k), truncation, self._drawer)
+            self._single_drawers[k, truncation] = drawer
+        return drawer
+
+    @cached_property
+    def _single_drawers(self) -> dict[tuple[int, Truncation], SingleTruncatedDrawer]:
+        return {}
+
+    def _lists(self, k: int) -> SingleLists:
         lists = self._ranked_lists.get(k)
         if lists is None:
             while len(self._ranked_lists) >= _KEPT_RANKINGS:
                 self._ranked_lists.pop(next(iter(self._ranked_lists)), None)
-            lists = self._ranked_lists.setdefault(k, RankedLists(self.table, k))
-        return TruncatedDrawer(lists, truncation)
+            lists = self._ranked_lists.setdefault(k, SingleLists(RankedLists(self.table, k)))
+        return lists
 
     @cached_property
-    def _ranked_lists(self) -> dict[int, RankedLists]:
+    def _ranked_lists(self) -> dict[int, SingleLists]:
         return {}
 
     def _contexts_after(self, prompt: NDArray[np.integer[Any]]) -> Ids:

@@ -80,10 +80,11 @@ class RankedLists:
         self._caches = [Cache(max(16, KEPT // self.k), self.k, np.uint64) for _ in table.orders]
         self._together = 1 << (_SIGNLESS + 1 - table.word_bits)  # rows whose number fits beside word and probability
         self._lock = Lock()
-        every = self._listed(np.arange(table.vocab_size, dtype=np.int64), table.unigrams)[BOS + 1 :]
-        self._first = np.sort(every[_largest(every, self.k)])[::-1]
+        every = self.listed(np.arange(table.vocab_size, dtype=np.int64), table.unigrams)[BOS + 1 :]
+        self.first = self.likeliest(every)
 
-    def _listed(self, words: Ids, probabilities: NDArray[np.float32]) -> Lists:
+    def listed(self, words: Ids, probabilities: NDArray[np.float32]) -> Lists:
+        """The entries of words, in the order given."""
         lists = probabilities.view(np.uint32).astype(np.uint64)
         lists <<= self._bits
         lists |= words.view(np.uint64) ^ self._mask
@@ -106,7 +107,7 @@ class RankedLists:
     def _after(self, contexts: Ids, lengths: Ids) -> Lists:
         longest = int(lengths.max())
         result = np.empty((len(contexts), self.k), np.uint64)
-        result[lengths == 0] = self._first
+        result[lengths == 0] = self.first
         if not longest:
             return result
         wanted: list[_Wanted] = []
@@ -117,13 +118,13 @@ class RankedLists:
         wanted.reverse()
         successors = [self._successors(contexts, some.fresh, length) for length, some in enumerate(wanted, start=1)]
         probabilities = self._probabilities(contexts, successors)
-        lower = np.broadcast_to(self._first, (len(upper), self.k))
+        lower = np.broadcast_to(self.first, (len(upper), self.k))
         for length, (some, mine, probs) in enumerate(zip(wanted, successors, probabilities, strict=True), start=1):
             cache = self._caches[length - 1]
             lists = cache.rows.take(some.slots, axis=0)
             if len(some.fresh):
                 gammas = _pairs(self.table, contexts.take(some.fresh, axis=0), length).real
-                made = self._merged(self._scaled(lower, gammas), mine, probs)
+                made = self._merged(self.scaled(lower, gammas), mine, probs)
                 lists[some.missing] = made.take(some.which, axis=0)
                 first = np.empty(len(some.fresh), np.int64)
                 first[some.which] = some.slots.take(some.missing)
@@ -174,7 +175,12 @@ class RankedLists:
             begin = end
         return np.split(result, ends[:-1])
 
-    def _scaled(self, lists: Lists, factors: NDArray[np.float32]) -> Lists:
+    def likeliest(self, entries: Lists) -> Lists:
+        """The k highest of at least k entries, in falling order."""
+        return np.sort(np.partition(entries, len(entries) - self.k)[len(entries) - self.k :])[::-1]
+
+    def scaled(self, lists: Lists, factors: NDArray[np.float32]) -> Lists:
+        """Lists (M, k) with their probabilities multiplied by a factor each, (M,)."""
         scaled = (self.probabilities(lists) * factors[:, None]).view(np.uint32).astype(np.uint64)
         scaled <<= self._bits
         scaled |= lists & self._mask
@@ -189,7 +195,7 @@ class RankedLists:
         allowed = np.flatnonzero(words > BOS)
         if len(allowed) < len(words):
             owner, words, probabilities = owner.take(allowed), words.take(allowed), probabilities.take(allowed)
-        own = self._listed(words, probabilities.astype(np.float32))
+        own = self.listed(words, probabilities.astype(np.float32))
         # first by context and word: a word of both lists is wanted as a successor, where it has more
         size = len(words) + rows * k
         records = np.empty(size, np.uint64)
@@ -223,8 +229,3 @@ def _pairs(table: NgramTable, contexts: Ids, length: int, rows: Ids | None = Non
         return as_pairs(table.unigram_contexts).take(grams)
     order = table.orders[length - 2]
     return as_pairs(order.contexts).take(order.context_codes_of(order.packed.take(grams)))
-
-
-def _largest(lists: Lists, k: int) -> Ids:
-    """Places of the k largest."""
-    return np.argpartition(lists, len(lists) - k)[len(lists) - k :]

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import EOS
-from ngramgen.ngram.drawing import ScalarDrawer
-from ngramgen.ngram.truncated import OneRow
 from ngramgen.randomness import uniform_block, uniforms
 
 Ids = NDArray[np.int64]
@@ -34,7 +32,13 @@ class RowsDrawer(Protocol):
     def draw(self, contexts: Ids, uniforms: NDArray[np.float64]) -> tuple[Ids, Ids]: ...
 
 
-def stream(drawer: ScalarDrawer | OneRow, contexts: Any, seed: np.uint64) -> Iterator[int]:
+class SingleDrawer(Protocol):
+    """What draws a word for one sequence, from contexts of its own kind."""
+
+    def draw(self, contexts: Any, uniform: float) -> tuple[int, Any]: ...
+
+
+def stream(drawer: SingleDrawer, contexts: Any, seed: np.uint64) -> Iterator[int]:
     """Tokens after these contexts without end, up to and with ``</s>``."""
     start = 0
     while True:
@@ -47,7 +51,7 @@ def stream(drawer: ScalarDrawer | OneRow, contexts: Any, seed: np.uint64) -> Ite
 
 
 def one_by_one(
-    drawer: ScalarDrawer, starts: Sequence[list[int]], seeds: Seeds, max_new_tokens: int
+    drawer: SingleDrawer, starts: Sequence[list[int]], seeds: Seeds, max_new_tokens: int
 ) -> Iterator[tuple[Tokens, bool]]:
     """The tokens of each sequence, without ``</s>``, and whether it came."""
     for contexts, seed in zip(starts, seeds, strict=True):

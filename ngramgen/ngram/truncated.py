@@ -15,7 +15,7 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 Truncation = Callable[[Floats], Floats]
-"""Natural log-probabilities (M, k) of the k likeliest words in falling order to those to draw with, the same shape."""
+"""Natural log-probabilities (M, k) of the k likeliest words in falling order to the probabilities to draw with."""
 
 KEPT = 1 << 21
 """Entries of all distributions that are kept."""
@@ -58,8 +58,7 @@ class TruncatedDrawer:
         probabilities[:, 0] += probabilities[:, 0] == 0  # </s>, the first of equals, where <unk> has everything
         with np.errstate(divide="ignore"):
             logprobs = np.log(probabilities)
-        sums = np.exp(self.truncation(logprobs))
-        np.cumsum(sums, axis=1, out=sums)
+        sums = np.cumsum(self.truncation(logprobs), axis=1)
         return sums, self.lists.words(lists).astype(np.int32)
 
 

@@ -14,6 +14,8 @@ array([[0., 0., 0., 1.]])
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -26,16 +28,18 @@ from ngramgen.sampling.mirostat import mirostat
 from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.options import SamplingOptions
 from ngramgen.sampling.penalties import add_biases, bias_arrays, penalise_counts, penalise_seen
-from ngramgen.sampling.rows import highest, normalise
+from ngramgen.sampling.rows import ROUNDING, highest, normalise, probabilities
 from ngramgen.sampling.truncation import (
     epsilon_cutoff,
     eta_cutoff,
+    keep_mass,
     min_p,
     ranked_columns,
     spread,
     tempered,
     top_n_sigma,
     top_p,
+    top_p_ranked,
     typical,
 )
 from ngramgen.sampling.wordings import biased_ids, needed, ways_to_write
@@ -81,7 +85,7 @@ def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) 
     if tokenizer is not None:
         check_vocabulary([highest_named], tokenizer.vocab_size)
     changes = _changes(options, biases, endings(banned), _are_breakers(options, tokenizer))
-    steps = _truncations(options) + _chance_steps(options)
+    steps, ranked_steps = (_truncations(options, ranked) + _chance_steps(options) for ranked in (False, True))
 
     def filters(logprobs: FloatArray, moment: Moment) -> Rows:
         check_vocabulary([highest_named], logprobs.shape[1])
@@ -98,7 +102,7 @@ def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) 
         # No step asks which token is which: the rest sees the best alone, in falling order. The temperature comes after
         # the choice, which it does not change.
         columns = ranked_columns(rows, k)
-        best = _truncated(np.take_along_axis(rows, columns, axis=1), options.temperature, steps, moment)
+        best = _truncated(np.take_along_axis(rows, columns, axis=1), options.temperature, ranked_steps, moment)
         return spread(best, columns, width)
 
     return filters
@@ -120,7 +124,7 @@ def truncate_ranked(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
     """
     if not options.is_history_free or not options.top_k:
         raise OptionError("These options look at more than the likeliest tokens: use build_filters.")
-    k, steps = options.top_k, _truncations(options)
+    k, steps = options.top_k, _truncations(options, ranked=True)
 
     def truncate(logprobs: FloatArray) -> Rows:
         rows = np.full(logprobs.shape, -np.inf)
@@ -130,6 +134,42 @@ def truncate_ranked(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
         return rows
 
     return truncate
+
+
+@lru_cache(maxsize=64)
+def ranked_probabilities(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
+    """truncate_ranked() as probabilities; in few steps where temperature, top_p and min_p are all that is asked for.
+
+    The same options give the same function, by which an engine may know what it has already made of it.
+
+    >>> import numpy as np
+    >>> ranked_probabilities(SamplingOptions(top_k=3, top_p=0.8))(np.log([[0.4, 0.3, 0.1, 0.05]])).round(3)
+    array([[0.571, 0.429, 0.   , 0.   ]])
+    """
+    truncate = truncate_ranked(options)
+    if options.is_greedy or not _is_quick(options):
+        return lambda logprobs: probabilities(truncate(logprobs))
+    k, temperature = options.top_k, options.temperature
+
+    def quick(logprobs: FloatArray) -> Rows:
+        rows = logprobs - logprobs[:, :1]  # a row falls, so it begins with its highest
+        if temperature != 1:
+            rows /= temperature
+        result = probabilities(rows)
+        result[:, k:] = 0
+        if options.top_p < 1:
+            keep_mass(result, options.top_p)
+        if options.min_p > 0:
+            result[result < options.min_p * (1 - ROUNDING) * result[:, :1]] = 0
+        result /= result.sum(axis=1, keepdims=True)
+        return result
+
+    return quick
+
+
+def _is_quick(options: SamplingOptions) -> bool:
+    """Whether temperature, top_k, top_p and min_p are all that changes the rows."""
+    return replace(options, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0).is_plain
 
 
 def _truncated(rows: Rows, temperature: float, steps: tuple[Step, ...], moment: Moment) -> Rows:
@@ -170,10 +210,10 @@ def _changes(
     return changes
 
 
-def _truncations(options: SamplingOptions) -> tuple[Step, ...]:
-    """The filters behind top_k that look at the rows alone, in order."""
+def _truncations(options: SamplingOptions, ranked: bool) -> tuple[Step, ...]:
+    """The filters behind top_k that look at the rows alone, in order; for rows in falling order, or any."""
     truncations: tuple[tuple[Callable[[FloatArray, float], Rows], float, float], ...] = (
-        (top_p, options.top_p, 1),
+        (top_p_ranked if ranked else top_p, options.top_p, 1),
         (min_p, options.min_p, 0),
         (typical, options.typical_p, 1),
         (epsilon_cutoff, options.epsilon_cutoff, 0),

@@ -22,7 +22,7 @@ from ngramgen.model import EOS
 from ngramgen.randomness import child_seeds
 from ngramgen.sampling.checks import check_int
 from ngramgen.sampling.copying import guard_of
-from ngramgen.sampling.filters import truncate_ranked
+from ngramgen.sampling.filters import ranked_probabilities
 from ngramgen.sampling.generated import FinishReason, Generated, checked_prompt
 from ngramgen.sampling.growing import Continuation
 from ngramgen.sampling.guarded import GuardedDrawer
@@ -123,7 +123,7 @@ def own_way(model: Any, options: SamplingOptions) -> dict[str, Any] | None:
     if options.is_plain:
         return way
     if options.is_history_free and 0 < options.top_k <= _RANKED and not options.is_greedy:
-        return way | {"truncation": (options.top_k, truncate_ranked(options))}
+        return way | {"truncation": (options.top_k, ranked_probabilities(options))}
     return None
 
 
