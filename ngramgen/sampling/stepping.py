@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHANCES = 1 << 32
 """Number CHANCES + t of a sequence is its chance beside number t, which draws token t."""
-_BLOCK = 2**21  # log-probabilities filtered at a time: 16 MB a copy, however large batch and vocabulary
+_BLOCK = 2**18  # log-probabilities filtered at a time: 2 MB a copy, which stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
