@@ -57,7 +57,13 @@ class State(Protocol):
 
 
 class LanguageModel(Protocol):
-    """A distribution over the next token given all before it."""
+    """A distribution over the next token given all before it.
+
+    These methods suffice. An engine may have faster ways beside them, which the sampler takes where they are there:
+    ``draws_exactly`` with ``sample_sequences``, ``sample_stream`` and ``score_continuations``; ``draws_truncated``,
+    which promises that the first two take a ``truncation`` and a guard and that there is a ``walker``; and ``sources``,
+    which tells what a probability comes from. `ngramgen.ngram.model.NgramModel` has them all.
+    """
 
     @property
     def tokenizer(self) -> Tokenizer: ...

@@ -312,7 +312,5 @@ def split_options(options: dict[str, Any]) -> tuple[SamplingOptions, Constraints
 def _refuse_beside_beams(options: SamplingOptions, constraints: Constraints, n: int) -> None:
     if not constraints.is_empty:
         raise OptionError("num_beams does not go with constraints on the text; leave one of them out")
-    if options.max_copied_words is not None:
-        raise OptionError("num_beams does not go with max_copied_words; leave one of them out")
     if n > options.num_beams:
         raise OptionError(f"num_beams is {options.num_beams}, so at most {options.num_beams} texts can be had, not {n}")

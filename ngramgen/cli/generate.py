@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ngramgen.cli.explanation import explanation_json, explanation_lines
+from ngramgen.cli.explanation import explanation_json, explanation_lines, visible
 from ngramgen.cli.inputs import argument_text
 from ngramgen.cli.options import SectionedCommand, json_option, model_option, sampling_options, seed_option
 from ngramgen.cli.output import check_output, json_text, progress_bar, stdout, whole_file, write_lines
@@ -121,10 +121,11 @@ def _explanation(model: TextModel, generation: Generation, color: bool) -> Itera
     """The text and a table of its new tokens; in color the text shows their ranks."""
     explanations = generation.explanations or []
     tokens = [model.tokenizer.token(one.index) for one in explanations]
-    if not color:
-        yield generation.text
     separator = " " if model.tokenizer.joins_with_space else ""
-    yield from explanation_lines(tokens, explanations, color, separator)
+    lines = explanation_lines(tokens, explanations, color, separator)
+    before = visible(generation.prompt) + (separator if generation.prompt else "")
+    yield before + next(lines) if color else generation.text
+    yield from lines
     yield ""
 
 

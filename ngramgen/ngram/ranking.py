@@ -190,7 +190,7 @@ class RankedLists:
         """The lists of contexts, made from those of the shorter ones, scaled, and from the successors."""
         rows, k = lower.shape
         if not len(mine.words):
-            return lower
+            return np.sort(lower, axis=1)[:, ::-1]  # rounding can make equals
         owner, words = mine.owner, self.table.scramble.inverse(mine.words)
         allowed = np.flatnonzero(words > BOS)
         if len(allowed) < len(words):

@@ -69,11 +69,11 @@ def one_by_one(
 
 
 def side_by_side(
-    drawer: RowsDrawer, starts: Ids, which: Ids, seeds: Seeds, max_new_tokens: int, most_rows: int = ROWS
+    drawer: RowsDrawer, starts: Ids, which: Ids, seeds: Seeds, max_new_tokens: int, most_rows: int | None = None
 ) -> Iterator[tuple[Tokens, bool]]:
     """As `one_by_one`; sequence i starts from row ``which[i]`` of ``starts`` (S, order - 1)."""
     total = len(seeds)
-    rows = min(most_rows, total)
+    rows = min(ROWS if most_rows is None else most_rows, total)
     sequence = np.arange(rows)  # which sequence each row draws
     contexts = starts[which[:rows]]
     steps = np.zeros(rows, np.int64)

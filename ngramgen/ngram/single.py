@@ -21,7 +21,7 @@ from ngramgen.ngram.truncated import Truncation
 
 Ids = NDArray[np.int64]
 
-KEPT = 1 << 22
+KEPT = 1 << 19
 """Successors and entries of lists that are kept, of all contexts, before all are dropped."""
 _FEW = 8
 """So few successors are put in their places one by one."""
@@ -68,9 +68,7 @@ class SingleLists:
         begin, end = int(order.children[gram]), int(order.children[gram + 1])
         gamma, scale = self._pair(contexts, length)
         scaled = shorter.listed * gamma
-        if begin == end:
-            return _Known([], [], scaled, shorter.words)
-        if end - begin <= _FEW and length > 1:
+        if begin == end or (end - begin <= _FEW and length > 1):
             return self._inserted(begin, end, length, float(gamma), float(scale), shorter, scaled)
         return self._merged(begin, end, length, gamma, scale, shorter, scaled)
 
@@ -96,7 +94,7 @@ class SingleLists:
                 raise IndexError("a successor does not follow the context one word shorter")
             probabilities.append(shorter.probabilities[place] * gamma + value * scale)
         # falling probability, then rising id, is the order of ascending negatives
-        ranked = list(zip((-scaled).tolist(), shorter.words, strict=True))
+        ranked = sorted(zip((-scaled).tolist(), shorter.words, strict=True))  # rounding can make equals
         rounded = np.array(probabilities, np.float32).tolist()
         mask, inverse = scramble.size - 1, scramble.inverse_factor
         for scrambled, probability in zip(all_scrambled, rounded, strict=True):
@@ -175,7 +173,9 @@ class SingleTruncatedDrawer:
     def _distribution(self, contexts: list[int]) -> tuple[list[float], list[int]]:
         """Running sums of probabilities as far as they rise, and the words that they belong to."""
         listed, words = self._lists.after(contexts)
+        probabilities = listed[None, :].astype(np.float64)
+        probabilities[:, 0] += probabilities[:, 0] == 0  # </s>, the first of equals, where <unk> has everything
         with np.errstate(divide="ignore"):
-            logprobs = np.log(listed[None, :].astype(np.float64))
+            logprobs = np.log(probabilities)
         sums = np.cumsum(self._truncation(logprobs), axis=1)[0].tolist()
         return sums[: bisect_left(sums, sums[-1]) + 1], words

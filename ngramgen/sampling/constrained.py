@@ -1,30 +1,37 @@
 """Texts that meet constraints, from any LanguageModel: first by drawing freely, then by a search that cannot miss.
 
 A free text that meets the constraints follows the model's distribution given them exactly; where they are likely, one
-of the first few does. Where they are not, the texts are put together by `ngramgen.sampling.particles`.
+of the first few does. Where they are not, the texts are put together by `ngramgen.sampling.particles`, or, where a
+regular expression says what they are, by `ngramgen.sampling.masked`. docs/constraints.md says what follows from that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ngramgen.errors import ConstraintError, OptionError
 from ngramgen.model import EOS
-from ngramgen.randomness import child_seeds
+from ngramgen.randomness import child_seeds, uniform_block
+from ngramgen.sampling.candidates import Frame, Rows
+from ngramgen.sampling.edges import is_word_character
 from ngramgen.sampling.filters import build_filters
-from ngramgen.sampling.generated import Generated
-from ngramgen.sampling.goals import plan
-from ngramgen.sampling.masked import MaskedSearch
+from ngramgen.sampling.forbidden import Forbidden
+from ngramgen.sampling.generated import Generated, checked_prompt
+from ngramgen.sampling.goals import Follow, Goal, Plan, Way, check_room, plan
+from ngramgen.sampling.masked import ROUNDS, TEXTS, MaskedSearch
+from ngramgen.sampling.openings import Openings
 from ngramgen.sampling.particles import Search
 from ngramgen.sampling.sampler import drawn, own_way
 from ngramgen.sampling.spelling import Spelling
 from ngramgen.sampling.walking import ModelWalker
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ngramgen.model import LanguageModel
     from ngramgen.sampling.constraints import Constraints
@@ -32,42 +39,61 @@ if TYPE_CHECKING:
     from ngramgen.sampling.walking import Walker
 
     Ids = NDArray[np.int32]
+    Floats = NDArray[np.float64]
     Seeds = NDArray[np.uint64]
+    Text = tuple[int, ...]
 
 _TOGETHER = 16
 """Texts that are looked for side by side."""
-_ATTEMPTS = (1, 7, 24)
-"""Free texts for each that is wanted, round by round, where only its length or its end is asked for."""
-_WALKS = (40, 64, 256)
-"""Walks for each text, search by search, of an engine that walks by itself; another is too slow for so many."""
-_FEW_WALKS = (16, 32)
+_MOST_ROWS = 1024
+"""Walks side by side."""
+_CHARACTER = 4  # tokens that a character takes at most
 _STREAM = 0xD1B54A32D192ED03
+
+
+class Effort(NamedTuple):
+    """How much is tried: free texts for each that is wanted, round by round, and then walks, search by search."""
+
+    drafts: tuple[int, ...]
+    walks: tuple[int, ...]
+
+
+FAST = Effort((1, 7, 24), (32, 64, 256))
+"""For an engine that walks by itself."""
+SLOW = Effort((1, 7), (16, 32, 64))
+"""For any other."""
 
 
 def generate_constrained(
     model: LanguageModel,
-    prompts: list[Ids],
+    prompts: Sequence[ArrayLike],
     options: SamplingOptions,
     constraints: Constraints,
     seeds: Seeds,
     with_logprob: bool = True,
+    effort: Effort | None = None,
 ) -> Iterator[Generated]:
-    """One text for each prompt, each ended by the model's ``</s>`` and all of them as the constraints ask.
+    """One text for each prompt (T,) and child seed, each ended by the model's ``</s>`` and as the constraints ask.
 
-    Raises OptionError for options that do not go with constraints, and ConstraintError where no text was found.
+    Text i depends on prompt i and seed i alone. Raises OptionError for options that do not go with constraints, and
+    ConstraintError where what is asked cannot be; ConstraintError comes with the first text that was not found, too.
+
+    >>> list(generate_constrained(model, [prompt], options, Constraints(contains="king"), seeds))    # doctest: +SKIP
     """
     _check(options)
-    return _Maker(model, options, constraints).texts(prompts, seeds, with_logprob)
+    return _Maker(model, options, constraints, effort).texts(prompts, seeds, with_logprob)
 
 
 def _check(options: SamplingOptions) -> None:
+    if options.is_greedy:
+        raise OptionError("greedy does not go with constraints on the text; give a seed or a low temperature instead")
     for name, asked in (
-        ("greedy", options.is_greedy),
         ("num_beams", options.num_beams > 1),
         ("stop", bool(options.stop)),
         ("mirostat", bool(options.mirostat)),
         ("max_time", options.max_time is not None),
         ("max_copied_words", options.max_copied_words is not None),
+        ("forced_bos_token_id", options.forced_bos_token_id is not None),
     ):
         if asked:
             raise OptionError(f"{name} does not go with constraints on the text; leave one of them out")
@@ -76,104 +102,156 @@ def _check(options: SamplingOptions) -> None:
 class _Maker:
     """Makes texts for one set of constraints."""
 
-    def __init__(self, model: LanguageModel, options: SamplingOptions, constraints: Constraints) -> None:
+    def __init__(
+        self, model: LanguageModel, options: SamplingOptions, constraints: Constraints, effort: Effort | None
+    ) -> None:
         self.model, self.options, self.constraints = model, options, constraints
-        self.way = own_way(model, options) if getattr(model, "draws_truncated", False) else None
+        # a length in tokens is kept by choosing among texts, and </s> does not count
+        self.free = replace(options, min_new_tokens=0, max_new_tokens=options.max_new_tokens + 1)
+        way = own_way(model, self.free) if getattr(model, "draws_truncated", False) else None
+        self.effort = effort or (SLOW if way is None else FAST)
         self.spelling = Spelling.of(model.tokenizer)
-        self.masked = None
+        self.forbidden = Forbidden.of(options, model.tokenizer)
+        self.walker: Walker
+        if way is not None:
+            self.walker = model.walker(**way)  # type: ignore[attr-defined]
+        else:
+            self.walker = ModelWalker(model, build_filters(self.free, model.tokenizer))
+        self.masked: MaskedSearch | None = None
+        self.plan = Plan()
         if constraints.regex is not None:
             self.masked = MaskedSearch(model, options, constraints, self.spelling)
         else:
             self.plan = plan(constraints, model.tokenizer, self.spelling)
-        self.walker: Walker
-        if self.way is not None:
-            self.walker = model.walker(**self.way)  # type: ignore[attr-defined]
-        else:
-            self.walker = ModelWalker(model, build_filters(options, model.tokenizer))
+            check_room(self.plan, constraints, self.spelling, options.max_new_tokens)
+        whole = self.plan.whole
+        self.openings = Openings(model, whole or self.plan.opening, None if whole is None else self._is_right)
 
-    def texts(self, prompts: list[Ids], seeds: Seeds, with_logprob: bool) -> Iterator[Generated]:
+    def frame(self, *, loose: bool = False) -> Frame:
+        options = self.options
+        return Frame(self.constraints, self.spelling, options.min_new_tokens, options.max_new_tokens, loose)
+
+    def texts(self, prompts: Sequence[ArrayLike], seeds: Seeds, with_logprob: bool) -> Iterator[Generated]:
+        """The texts, some of them made together."""
         for begin in range(0, len(prompts), _TOGETHER):
-            some = slice(begin, begin + _TOGETHER)
-            for prompt, ids in zip(prompts[some], self._made(prompts[some], seeds[some]), strict=True):
-                logprob = self._logprob(prompt, ids) if with_logprob else None
-                yield Generated(ids, logprob, "eos")
+            some = [checked_prompt(prompt, self.model.vocab_size) for prompt in prompts[begin : begin + _TOGETHER]]
+            for prompt, ids in zip(some, self._made(some, seeds[begin : begin + _TOGETHER]), strict=True):
+                if ids is None:
+                    raise ConstraintError(self._failure())
+                new = np.array(ids, np.int32)
+                yield Generated(new, self._logprob(prompt, new) if with_logprob else None, "eos")
 
     def _logprob(self, prompt: Ids, ids: Ids) -> float:
         whole = np.concatenate([prompt, ids, np.array([EOS], np.int32)])
         return float(self.model.score(whole)[len(prompt) :].sum())
 
-    def _made(self, prompts: list[Ids], seeds: Seeds) -> list[Ids]:
-        made: dict[int, Ids] = {}
-        tried = "the model's own choice of a text"
-        # choices are drawn from the exact distribution at once
-        wished = self.constraints
-        likely = self.way is not None and not (wished.contains or wished.starts_with or wished.template)
-        attempts = () if wished.choices else _ATTEMPTS if likely else _ATTEMPTS[:1]
-        for number, count in enumerate(attempts):
-            left = [i for i in range(len(prompts)) if i not in made]
-            self._draw_freely(prompts, seeds, left, number, count, made)
-        walks = _WALKS if self.way is not None else _FEW_WALKS
-        for number, count in enumerate(walks):
-            left = [i for i in range(len(prompts)) if i not in made]
-            if left:
-                self._search(prompts, seeds, left, number, count, made)
-        if len(made) < len(prompts):
-            tried = f"{sum(attempts)} free texts and {sum(walks)} guided ones"
-            raise ConstraintError(
-                f"No text of at most {self.options.max_new_tokens} tokens was found that is as asked, among {tried}; "
-                f"{self._hint()}"
-            )
-        return [made[i] for i in range(len(prompts))]
+    def _made(self, prompts: list[Ids], seeds: Seeds) -> list[Text | None]:
+        """A text for each prompt and seed, None where none was found."""
+        made: list[Text | None] = [None] * len(prompts)
+        for number, (find, count) in enumerate(self._rounds()):
+            left = [i for i, text in enumerate(made) if text is None]
+            some = max(1, _MOST_ROWS // count)
+            for begin in range(0, len(left), some):
+                part = left[begin : begin + some]
+                own = seeds[part] ^ np.uint64(_STREAM * (number + 1) & (1 << 64) - 1)
+                for i, text in zip(part, find([prompts[i] for i in part], own, count), strict=True):
+                    made[i] = text
+        return made
 
-    def _hint(self) -> str:
-        wished = self.constraints
-        if wished.max_words is not None or wished.max_chars is not None:
-            return "allow it more words or characters, or ask for less in it."
-        return "raise max_new_tokens, or ask for less in it."
-
-    def _draw_freely(
-        self, prompts: list[Ids], seeds: Seeds, left: list[int], number: int, count: int, made: dict[int, Ids]
-    ) -> None:
-        if not left:
-            return
-        own = np.concatenate([child_seeds(_stream(seeds[i], number), 0, count) for i in left])
-        rows = [prompts[i] for i in left for _ in range(count)]
-        results = list(drawn(self.model, rows, self.options, own, len(rows), with_logprob=False))
-        for place, result in enumerate(results):
-            output = left[place // count]
-            if output in made or result.finish_reason != "eos":
-                continue
-            text = self.spelling.text(result.ids.tolist()).decode("utf-8", "replace")
-            if self.constraints.refusal_of(text) is None:
-                made[output] = result.ids.astype(np.int32)
-
-    def _search(
-        self, prompts: list[Ids], seeds: Seeds, left: list[int], number: int, walks: int, made: dict[int, Ids]
-    ) -> None:
+    def _rounds(self) -> list[tuple[Callable[[list[Ids], Seeds, int], list[Text | None]], int]]:
+        """What is tried, one after the other, and with how many texts or walks each."""
+        if self.plan.whole is not None:
+            return [(self._chosen, 1)]
+        drafts, walks = self.effort
+        if self.constraints.template is not None:  # a free text hardly fits one
+            drafts = ()
+        elif self.constraints.contains:
+            drafts = drafts[:1]
         if self.masked is not None:
-            self._search_masked(self.masked, prompts, seeds, left, number, made)
-            return
-        search = Search(self.walker, self.plan, self.constraints, self.spelling, self.options.max_new_tokens, walks)
-        places: Any = self.walker.begin([prompts[i].tolist() for i in left for _ in range(walks)])
-        own = np.array([_stream(seeds[i], len(_ATTEMPTS) + number) for i in left], np.uint64)
-        for i, ids in zip(left, search.run(places, own), strict=True):
-            if ids is not None:
-                made[i] = np.array(ids, np.int32)
+            return [*((self._drafts, count) for count in drafts), (self._masked, TEXTS)]
+        loose = [False] * (len(walks) - 1) + [True]
+        searches = [(partial(self._searched, loose=last), count) for last, count in zip(loose, walks, strict=True)]
+        return [*((self._drafts, count) for count in drafts), *searches]
 
-    def _search_masked(
-        self,
-        masked: MaskedSearch,
-        prompts: list[Ids],
-        seeds: Seeds,
-        left: list[int],
-        number: int,
-        made: dict[int, Ids],
-    ) -> None:
-        for i in left:
-            ids = masked.text(prompts[i], _stream(seeds[i], len(_ATTEMPTS) + number))
-            if ids is not None:
-                made[i] = np.array(ids, np.int32)
+    def _failure(self) -> str:
+        if self.plan.whole is not None:
+            return "The model gives no choice a chance, or the other options forbid them all; change one of them."
+        counts = {
+            kind: sum(count for find, count in self._rounds() if (find == self._drafts) == kind) for kind in (0, 1)
+        }
+        guided = counts[0] * (1 if self.masked is None else ROUNDS)
+        limits = [name for name in ("max_words", "max_chars") if getattr(self.constraints, name) is not None]
+        return (
+            f"No text of at most {self.options.max_new_tokens} tokens that is all that was asked was among the "
+            f"{counts[1]} free and {guided} guided ones that were tried; raise "
+            f"{' or '.join([*limits, 'max_new_tokens'])}, or ask for less."
+        )
 
+    def _is_right(self, prompt: Ids, ids: Text) -> bool:
+        """Whether a text is all that is asked of it."""
+        if not self.options.min_new_tokens <= len(ids) <= self.options.max_new_tokens:
+            return False
+        return self.constraints.refusal_of(self.spelling.text(ids)) is None and not self.forbidden.holds(prompt, ids)
 
-def _stream(seed: np.uint64, number: int) -> int:
-    return int(seed) ^ (_STREAM * (number + 1) & (1 << 64) - 1)
+    def _chosen(self, prompts: list[Ids], seeds: Seeds, count: int) -> list[Text | None]:
+        """One of the ways to be the whole text, for each prompt."""
+        drawn_ways = [self.openings.draw(p, uniform_block(s, 0, count)) for p, s in zip(prompts, seeds, strict=True)]
+        return [ways[0].ids if ways else None for ways in drawn_ways]
+
+    def _drafts(self, prompts: list[Ids], seeds: Seeds, count: int) -> list[Text | None]:
+        """The first free text for each prompt, behind its opening, that is right among so many."""
+        begun: list[Text] = []
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            ways = self.openings.draw(prompt, uniform_block(child_seeds(int(seed), count, 1)[0], 0, count))
+            begun += [way.ids for way in ways] or [()] * count
+        rows = [
+            np.concatenate([prompts[place // count], np.array(ids, np.int32)]) if ids else prompts[place // count]
+            for place, ids in enumerate(begun)
+        ]
+        own = np.concatenate([child_seeds(int(seed), 0, count) for seed in seeds])
+        found: list[Text | None] = [None] * len(prompts)
+        for place, result in enumerate(drawn(self.model, rows, self.free, own, with_logprob=False)):
+            output, ids = place // count, (*begun[place], *result.ids.tolist())
+            if found[output] is None and result.finish_reason == "eos" and self._is_right(prompts[output], ids):
+                found[output] = ids
+        return found
+
+    def _masked(self, prompts: list[Ids], seeds: Seeds, count: int) -> list[Text | None]:
+        """A text for each prompt that the mask of a regular expression has led."""
+        assert self.masked is not None
+        return [
+            self.masked.text(prompt, int(seed), partial(self._is_right, prompt), count)
+            for prompt, seed in zip(prompts, seeds, strict=True)
+        ]
+
+    def _searched(self, prompts: list[Ids], seeds: Seeds, count: int, *, loose: bool) -> list[Text | None]:
+        """A text for each prompt that is put together from so many walks."""
+        marks = np.arange(count)
+        ways, inside = [], []
+        for prompt, seed in zip(prompts, seeds, strict=True):
+            start = uniform_block(child_seeds(int(seed), 0, 1)[0], 0, 1)
+            ways += self.openings.draw(prompt, (marks + start) / count) or [Way(())] * count
+            inside += [self._ends_inside(prompt)] * count
+        opening = self.plan.opening or Goal("", ())
+        follow = [self._follow(opening, way) for way in ways]
+        texts = [(*prompts[place // count].tolist(), *way.ids) for place, way in enumerate(ways)]
+        different = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        # what is begun alike is read once
+        walk = self.walker.walk(self.walker.begin(list(different)), np.zeros(len(different), np.uint64), 0, [])
+        which = np.array([different[text] for text in texts])
+        places = walk.at(which, np.zeros(len(texts), np.int64))
+        leads = [way.lead for way in ways]
+        pending = np.ones((len(ways), 0), bool)
+        rows = Rows(count, places, [way.ids for way in ways], follow, leads, pending, np.array(inside))
+        search = Search(self.walker, self.plan, self.frame(loose=loose), lambda i, ids: self._is_right(prompts[i], ids))
+        return search.run(rows, seeds)
+
+    def _follow(self, opening: Goal, way: Way) -> Follow:
+        if not opening.keyword:
+            return opening.follow
+        return Follow.WORD if self.spelling.text(way.ids).endswith(opening.text) else Follow.ANY
+
+    def _ends_inside(self, prompt: Ids) -> bool:
+        """Whether a prompt ends with a character of a word, which the next token may go on with."""
+        text = "" if self.spelling.separator else self.spelling.text(prompt[-_CHARACTER:].tolist())
+        return bool(text) and is_word_character(text[-1])

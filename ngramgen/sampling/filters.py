@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 
 _NEVER = (slice(None), [UNK, BOS])
 _END = (slice(None), [EOS])
+_TRUNCATIONS = ("top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "top_n_sigma")
+_ROW_OPTIONS = ("temperature", "greedy", *_TRUNCATIONS)
+"""What can change the row of an engine that ranks its tokens."""
 
 
 def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) -> Filter:
@@ -136,7 +139,6 @@ def truncate_ranked(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
     return truncate
 
 
-@lru_cache(maxsize=64)
 def ranked_probabilities(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
     """truncate_ranked() as probabilities; in few steps where temperature, top_p and min_p are all that is asked for.
 
@@ -146,6 +148,13 @@ def ranked_probabilities(options: SamplingOptions) -> Callable[[FloatArray], Row
     >>> ranked_probabilities(SamplingOptions(top_k=3, top_p=0.8))(np.log([[0.4, 0.3, 0.1, 0.05]])).round(3)
     array([[0.571, 0.429, 0.   , 0.   ]])
     """
+    if not options.is_history_free:
+        raise OptionError("These options look at more than the likeliest tokens: use build_filters.")
+    return _ranked_probabilities(SamplingOptions(**{name: getattr(options, name) for name in _ROW_OPTIONS}))
+
+
+@lru_cache(maxsize=64)
+def _ranked_probabilities(options: SamplingOptions) -> Callable[[FloatArray], Rows]:
     truncate = truncate_ranked(options)
     if options.is_greedy or not _is_quick(options):
         return lambda logprobs: probabilities(truncate(logprobs))

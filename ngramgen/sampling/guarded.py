@@ -43,12 +43,14 @@ class GuardedDrawer:
         guard: CopyGuard,
         logprobs: Callable[[Ids], FloatArray],
         after: Callable[[Ids, Ids], Ids],
+        filters: Callable[[FloatArray], FloatArray] = lambda rows: rows,
     ) -> None:
         """``logprobs`` gives the natural log-probabilities (R, V) after contexts (R, C), ``after`` the contexts after
-        contexts and words (R,): they are asked about rows for which no permitted word was found by drawing.
+        contexts and words (R,): they are asked about rows for which no permitted word was found by drawing,
+        and ``filters`` does to these what the drawer does to its own.
         """
         self.drawer, self.guard = drawer, guard
-        self.logprobs, self.after = logprobs, after
+        self.logprobs, self.after, self.filters = logprobs, after, filters
 
     def starts(self, contexts: Ids, prompts: Sequence[IntArray]) -> Ids:
         """The contexts (S, C) of prompts with the guard's state after them, (S, C + width)."""
@@ -86,7 +88,7 @@ class GuardedDrawer:
     def _from_all(self, inner: Ids, state: CopyState, uniforms: Floats) -> tuple[Ids, Ids]:
         rows = np.array(self.logprobs(inner), np.float64)
         rows[:, :EOS] = -np.inf
-        words = draw(self.guard.mask(state, rows), _again(uniforms, np.array([ATTEMPTS])))
+        words = draw(self.filters(self.guard.mask(state, rows)), _again(uniforms, np.array([ATTEMPTS])))
         contexts = [self.after(inner, words), self.guard.advance(state, words).columns]
         return words, np.concatenate(contexts, axis=1)
 

@@ -9,23 +9,28 @@ weight (sampling/importance resampling, Rubin 1987).
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ngramgen.errors import ConstraintError
-from ngramgen.model import EOS
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.randomness import child_seeds, uniform_block, uniforms
 from ngramgen.sampling.automaton import UNREACHABLE, TokenAutomaton
-from ngramgen.sampling.constraints import is_word_character
+from ngramgen.sampling.choosing import choose, passed
 from ngramgen.sampling.draw import draw
+from ngramgen.sampling.edges import SEPARATING, is_word_character
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.patterns import compile_pattern
+from ngramgen.sampling.stepping import CHANCES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from ngramgen.model import FloatArray, LanguageModel
@@ -34,12 +39,23 @@ if TYPE_CHECKING:
     from ngramgen.sampling.spelling import Spelling
 
     Ids = NDArray[np.int32]
+    Floats = NDArray[np.float64]
+    Seeds = NDArray[np.uint64]
+    Text = tuple[int, ...]
 
 TEXTS = 8
 """Texts drawn side by side for one."""
-_ROUNDS = 3
-_SEPARATING = r"[\W_]"
-_CHANCES = 1 << 32
+ROUNDS = 3
+
+
+@dataclass
+class _Draft:
+    """A text as far as it is drawn, the state that it leads to, and the natural logarithm of its weight."""
+
+    seed: np.uint64
+    place: int
+    ids: Text = ()
+    weight: float = 0.0
 
 
 class MaskedSearch:
@@ -48,148 +64,154 @@ class MaskedSearch:
     def __init__(
         self, model: LanguageModel, options: SamplingOptions, constraints: Constraints, spelling: Spelling
     ) -> None:
-        """Raises OptionError for a pattern that is not understood, ConstraintError for one that cannot be met."""
-        self.model, self.options, self.constraints, self.spelling = model, options, constraints, spelling
-        automaton = compile_pattern(*patterns(constraints))
+        """Raises OptionError for a pattern that is not understood, ConstraintError for one that cannot be met.
+
+        The options' ``min_new_tokens`` is kept by not ending before, not by a filter.
+        """
+        self.model, self.options = model, replace(options, min_new_tokens=0)
+        self.least_tokens, self.most_tokens = options.min_new_tokens, options.max_new_tokens
+        shown = f"the regex {constraints.regex!r}"
+        automaton = compile_pattern(*patterns(constraints, spelling, self.most_tokens))
         if automaton.is_empty:
-            raise ConstraintError(f"No text can match the regex {constraints.regex!r} and all else that is asked.")
+            raise ConstraintError(f"No text matches {shown} and is all else that is asked; change one of them.")
         self.tokens = TokenAutomaton(
             automaton, spelling.data, spelling.offsets, spelling.separator, strip_first_space=True
         )
         least = self.tokens.distance(self.tokens.start)
         if least >= UNREACHABLE:
-            raise ConstraintError(f"The model's words cannot spell a match of the regex {constraints.regex!r}.")
-        if least > options.max_new_tokens:
+            raise ConstraintError(f"The words of the model cannot spell a match of {shown}; use words of its text.")
+        if least > self.most_tokens:
             raise ConstraintError(
-                f"A match of the regex {constraints.regex!r} takes at least {least} tokens, but max_new_tokens is "
-                f"{options.max_new_tokens}; raise it."
+                f"A match of {shown} takes at least {least} tokens, but max_new_tokens is {self.most_tokens}; raise it."
             )
-        self.filters = build_filters(options, model.tokenizer)
-        self.distances = self.tokens.distances()
+        self.filters = build_filters(self.options, model.tokenizer)
+        self._distances = self.tokens.distances()
+        self._farthest: dict[int, int] = {}
 
-    def text(self, prompt: Ids, seed: int) -> tuple[int, ...] | None:
-        """A continuation of the prompt (T,); None where all that were drawn fail in what a pattern does not tell."""
-        for attempt in range(_ROUNDS):
-            own = child_seeds(seed, attempt * (TEXTS + 1), TEXTS + 1)
-            texts, weights = self._drawn(prompt, own[:TEXTS])
-            right = [self._is_right(ids) for ids in texts]
-            weights = np.where(right, weights, -np.inf)
+    def text(self, prompt: Ids, seed: int, check: Callable[[Text], bool], texts: int = TEXTS) -> Text | None:
+        """A continuation of the prompt (T,); None where the check refuses all that were drawn."""
+        for attempt in range(ROUNDS):
+            own = child_seeds(seed, attempt * (texts + 1), texts + 1)
+            drafts = self._drawn(prompt, [_Draft(child, self.tokens.start) for child in own[:texts]])
+            right = {ids: check(ids) for ids in {draft.ids for draft in drafts if draft.weight > -np.inf}}
+            weights = np.array([draft.weight if right.get(draft.ids, False) else -np.inf for draft in drafts])
             if weights.max() > -np.inf:
-                sums = np.cumsum(np.exp(weights - weights.max()))
-                number = float(uniform_block(own[TEXTS], 0, 1)[0]) * sums[-1]
-                return texts[min(int(np.searchsorted(sums, number, side="right")), TEXTS - 1)]
+                return drafts[int(choose(weights, uniform_block(own[texts], 0, 1)[0]))].ids
         return None
 
-    def _is_right(self, ids: tuple[int, ...]) -> bool:
-        return self.constraints.refusal_of(self.spelling.text(ids).decode("utf-8", "replace")) is None
-
-    def _drawn(self, prompt: Ids, seeds: NDArray[np.uint64]) -> tuple[list[tuple[int, ...]], NDArray[np.float64]]:
-        texts: list[tuple[int, ...]] = [()] * len(seeds)
-        weights = np.zeros(len(seeds))
-        places = [self.tokens.start] * len(seeds)
-        rows = list(range(len(seeds)))
-        state = self.model.start(len(seeds))
+    def _drawn(self, prompt: Ids, drafts: list[_Draft]) -> list[_Draft]:
+        """The drafts drawn to their ends."""
+        state = self.model.start(1)
         if len(prompt):
-            state = self.model.advance(state, np.tile(prompt, (len(seeds), 1)))
-        for step in range(self.options.max_new_tokens + 1):
+            state = self.model.advance(state, prompt[None, :])
+        state = state.select(np.zeros(len(drafts), np.int64))
+        left = drafts
+        for step in range(self.most_tokens + 1):
             logprobs = self.model.logprobs(state)
-            left = self.options.max_new_tokens - step
-            new = np.empty(len(rows), np.int32)
-            for i, row in enumerate(rows):
-                token, weight = self._next(logprobs[i], places[row], left, prompt, texts[row], seeds[row], step)
-                new[i] = token
-                weights[row] += weight
-                if token != EOS:
-                    places[row] = self.tokens.step(places[row], token)
-                    texts[row] = (*texts[row], token)
-            going = np.flatnonzero((new != EOS) & (weights[rows] > -np.inf))
-            if not len(going):
+            new = [self._next(row, draft, prompt, step) for row, draft in zip(logprobs, left, strict=True)]
+            going = [i for i, token in enumerate(new) if token != EOS]
+            if not going:
                 break
-            rows = [rows[i] for i in going.tolist()]
-            state = self.model.advance(state.select(going), new[going, None])
-        return texts, weights
+            left = [left[i] for i in going]
+            tokens = [new[i] for i in going]
+            for draft, token in zip(left, tokens, strict=True):
+                draft.place = self.tokens.step(draft.place, token)
+                draft.ids = (*draft.ids, token)
+            state = self.model.advance(state.select(np.array(going)), np.array(tokens, np.int32)[:, None])
+        return drafts
 
-    def _next(
-        self,
-        logprobs: FloatArray,
-        place: int,
-        left: int,
-        prompt: Ids,
-        text: tuple[int, ...],
-        seed: np.uint64,
-        step: int,
-    ) -> tuple[int, float]:
-        """A permitted token, and the natural logarithm of the probability that the model gives to all of them."""
-        ids, states = self.tokens.live(place)
-        ids = ids[self.distances[states] < left]
-        if self.tokens.accepts(place):
-            ids = np.concatenate([np.array([EOS]), ids])
-        permitted = logprobs.take(ids).astype(np.float64)
-        if not len(ids) or permitted.max() == -np.inf:
-            return EOS, -np.inf
-        best = permitted.max()
-        probabilities = np.exp(permitted - best)
-        mass = float(probabilities.sum())
-        number = uniforms(np.array([seed]), step)
+    def _next(self, logprobs: FloatArray, draft: _Draft, prompt: Ids, step: int) -> int:
+        """A permitted token; the probability that the model gives to all that are goes into the draft's weight."""
+        ids = self._permitted(draft.place, step)
+        scores = logprobs.take(ids)
+        best = scores.max(initial=-np.inf)
+        if best == -np.inf:
+            draft.weight = -np.inf
+            return EOS
+        chances = np.exp(scores - best)
+        never = float(np.exp(logprobs[UNK]) + np.exp(logprobs[BOS]))
+        draft.weight += float(best) - math.log1p(-min(never, 1 - 2**-53))
         if self.options.is_plain:
-            sums = np.cumsum(probabilities)
-            at = min(int(np.searchsorted(sums, float(number[0]) * sums[-1], side="right")), len(ids) - 1)
+            sums = np.cumsum(chances, dtype=np.float64)
+            draft.weight += math.log(sums[-1])
+            return int(ids[int(passed(sums, uniforms(np.array([draft.seed]), step))[0])])
+        draft.weight += math.log(float(chances.sum(dtype=np.float64)))
+        return self._filtered(ids, scores, draft, prompt, step)
+
+    def _permitted(self, place: int, step: int) -> NDArray[np.int64]:
+        """The tokens that may come, ascending."""
+        ids, states = self.tokens.live(place)
+        left = self.most_tokens - step
+        if place not in self._farthest:
+            self._farthest[place] = int(self._distances.take(states).max(initial=0))
+        if self._farthest[place] >= left:
+            ids = ids[self._distances.take(states) < left]
+        if step >= self.least_tokens and self.tokens.accepts(place):
+            return np.append(EOS, ids)
+        return ids
+
+    def _filtered(self, ids: NDArray[np.int64], scores: FloatArray, draft: _Draft, prompt: Ids, step: int) -> int:
+        """One of some tokens with these log-probabilities, as the filters say."""
+        k = self.options.top_k if self.options.is_history_free else 0
+        if 0 < k < len(ids):  # no filter asks which token is which: the best are enough
+            some = np.sort(np.argpartition(scores, len(ids) - k)[len(ids) - k :])
+            ids, scores = ids[some], scores[some]
+        if self.options.is_history_free:  # then the row need not hold the tokens that may not come
+            names = np.concatenate([np.arange(EOS), ids if ids[0] == EOS else np.append(EOS, ids)])
+            row = np.full(len(names), -np.inf)
+            row[len(names) - len(ids) :] = scores
         else:
-            k = self.options.top_k if self.options.is_history_free else 0
-            if 0 < k < len(ids):  # no filter asks which token is which: the best are enough
-                some = np.argpartition(permitted, len(ids) - k)[len(ids) - k :]
-                some.sort()
-                ids, permitted = ids[some], permitted[some]
-            if self.options.is_history_free:  # then the row need not hold the tokens that may not come
-                names = np.concatenate([np.arange(EOS), ids if ids[0] == EOS else np.concatenate([[EOS], ids])])
-                row = np.full(len(names), -np.inf)
-                row[len(names) - len(ids) :] = permitted
-            else:
-                names = np.arange(len(logprobs))
-                row = np.full(len(names), -np.inf)
-                row[ids] = permitted
-            chances = uniforms(np.array([seed]), step + _CHANCES)
-            history = np.concatenate([prompt, np.array(text, np.int32)])[None, :]
-            moment = replace(Moment.first(), history=history, step=step, chances=chances)
-            drawn = int(draw(self.filters(row[None, :], moment), number)[0])
-            return int(names[drawn]), float(best + np.log(mass))
-        return int(ids[at]), float(best + np.log(mass))
+            names = np.arange(self.model.vocab_size)
+            row = np.full(len(names), -np.inf)
+            row[ids] = scores
+        seed = np.array([draft.seed])
+        history = np.concatenate([prompt, np.array(draft.ids, np.int32)])[None, :]
+        moment = replace(Moment.first(), history=history, step=step, chances=uniforms(seed, step + CHANCES))
+        return int(names[int(draw(self.filters(row[None, :], moment), uniforms(seed, step))[0])])
 
 
-def patterns(constraints: Constraints) -> list[str]:
+def patterns(constraints: Constraints, spelling: Spelling, most_tokens: int) -> list[str]:
     """Regular expressions that together say what constraints ask for, but for sentences.
 
-    >>> from ngramgen.sampling.constraints import Constraints
-    >>> patterns(Constraints(regex="[a-z ]+", starts_with="the"))
-    ['[a-z ]+', 'the.*']
+    A length that so many tokens cannot pass is left out.
+
+    >>> patterns(Constraints(regex="[a-z ]+", starts_with="the"), spelling, 100)    # doctest: +SKIP
+    ['[a-z ]+', 'the(?:[\\W_].*)?']
     """
     found = [constraints.regex] if constraints.regex is not None else []
-    if constraints.starts_with:
-        found.append(re.escape(constraints.starts_with) + ".*")
-    if constraints.ends_with:
-        found.append(".*" + re.escape(constraints.ends_with))
+    first, last = constraints.starts_with, constraints.ends_with
+    if first:
+        found.append(re.escape(first) + (f"(?:{SEPARATING}.*)?" if is_word_character(first[-1]) else ".*"))
+    if last:
+        found.append((f"(?:.*{SEPARATING})?" if is_word_character(last[0]) else ".*") + re.escape(last))
     groups = [constraints.contains] if constraints.in_order else [(part,) for part in constraints.contains]
     found += [_containing(group) for group in groups if group]
-    if constraints.min_words or constraints.max_words is not None:
-        most = "" if constraints.max_words is None else str(constraints.max_words - 1)
-        least = max(constraints.min_words - 1, 0)
-        found.append(rf"\S+(?:\s+\S+){{{least},{most}}}")
-    if constraints.min_chars or constraints.max_chars is not None:
-        found.append(f".{{{constraints.min_chars},{'' if constraints.max_chars is None else constraints.max_chars}}}")
+    most_words = most_tokens if spelling.holds_single_words else 2**31
+    if constraints.min_words > 0 or (constraints.max_words or most_words) < most_words:
+        found.append(_several(r"\S+", r"\s+", constraints.min_words, constraints.max_words))
+    most_chars = most_tokens * spelling.longest
+    if constraints.min_chars > 0 or (constraints.max_chars or most_chars) < most_chars:
+        most = "" if constraints.max_chars is None else constraints.max_chars
+        found.append(f".{{{constraints.min_chars},{most}}}")
     return found
+
+
+def _several(part: str, between: str, least: int, most: int | None) -> str:
+    behind = f"(?:{between}{part}){{{max(least - 1, 0)},{'' if most is None else most - 1}}}"
+    return f"{part}{behind}" if least else f"(?:{part}{behind})?"
 
 
 def _containing(parts: tuple[str, ...]) -> str:
     """Any text in which these stand as whole words, one behind the other."""
-    pieces = [f"(?:.*{_SEPARATING})?" if is_word_character(parts[0][0]) else ".*", re.escape(parts[0])]
+    pieces = [f"(?:.*{SEPARATING})?" if is_word_character(parts[0][0]) else ".*", re.escape(parts[0])]
     for before, part in itertools.pairwise(parts):
         edges = is_word_character(before[-1]), is_word_character(part[0])
         between = {
-            (True, True): f"(?:{_SEPARATING}|{_SEPARATING}.*{_SEPARATING})",
-            (True, False): f"(?:{_SEPARATING}.*)?",
-            (False, True): f"(?:.*{_SEPARATING})?",
+            (True, True): f"(?:{SEPARATING}|{SEPARATING}.*{SEPARATING})",
+            (True, False): f"(?:{SEPARATING}.*)?",
+            (False, True): f"(?:.*{SEPARATING})?",
             (False, False): ".*",
         }[edges]
         pieces += [between, re.escape(part)]
-    pieces.append(f"(?:{_SEPARATING}.*)?" if is_word_character(parts[-1][-1]) else ".*")
+    pieces.append(f"(?:{SEPARATING}.*)?" if is_word_character(parts[-1][-1]) else ".*")
     return "".join(pieces)

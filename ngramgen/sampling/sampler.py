@@ -22,10 +22,11 @@ from ngramgen.model import EOS
 from ngramgen.randomness import child_seeds
 from ngramgen.sampling.checks import check_int
 from ngramgen.sampling.copying import guard_of
-from ngramgen.sampling.filters import ranked_probabilities
+from ngramgen.sampling.filters import build_filters, ranked_probabilities
 from ngramgen.sampling.generated import FinishReason, Generated, checked_prompt
 from ngramgen.sampling.growing import Continuation
 from ngramgen.sampling.guarded import GuardedDrawer
+from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.stepping import steps
 
 if TYPE_CHECKING:
@@ -118,8 +119,11 @@ def own_way(model: Any, options: SamplingOptions) -> dict[str, Any] | None:
     way: dict[str, Any] = {}
     if options.max_copied_words is not None:
         guard = guard_of(model, options.max_copied_words)
-        way["guarded"] = lambda drawer, logprobs, after: GuardedDrawer(drawer, guard, logprobs, after)
         options = replace(options, max_copied_words=None)
+        filters = build_filters(options, model.tokenizer)
+        way["guarded"] = lambda drawer, logprobs, after: GuardedDrawer(
+            drawer, guard, logprobs, after, lambda rows: filters(rows, Moment.first(len(rows)))
+        )
     if options.is_plain:
         return way
     if options.is_history_free and 0 < options.top_k <= _RANKED and not options.is_greedy:

@@ -12,15 +12,17 @@ import numpy as np
 
 from ngramgen.model import EOS
 from ngramgen.randomness import uniforms
+from ngramgen.sampling.choosing import without_specials
 from ngramgen.sampling.draw import draw
 from ngramgen.sampling.moment import Moment
+from ngramgen.sampling.stepping import CHANCES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from ngramgen.model import FloatArray, LanguageModel, State
+    from ngramgen.model import LanguageModel, State
     from ngramgen.sampling.filters import Filter
 
     Ints = NDArray[np.int64]
@@ -28,15 +30,17 @@ if TYPE_CHECKING:
     Seeds = NDArray[np.uint64]
     Words = Sequence[Sequence[int]]
 
+_BLOCK = 2**21  # log-probabilities at a time
+
 
 class Walk(Protocol):
-    """R walks of H words each; place t is the one after t words."""
+    """R walks of H words each; place t is the one after t words. A walk ends for good at a </s>, if one is in it."""
 
     @property
     def tokens(self) -> Ints: ...
 
     def logprobs(self, ids: Sequence[int]) -> Floats:
-        """Natural log-probability of these tokens at each place, (R, H + 1)."""
+        """Natural log-probability of these tokens at each place, (R, H + 1); of <unk> -inf where it is left out."""
         ...
 
     def at(self, rows: Ints, places: Ints) -> Any:
@@ -89,45 +93,81 @@ class ModelWalker:
         return [tuple(prompt) for prompt in prompts]
 
     def walk(self, places: list[tuple[int, ...]], seeds: Seeds, steps: int, words: Words) -> ModelWalk:
-        asked = [tuple(ids) for ids in words]
         tokens = np.zeros((len(places), steps), np.int64)
-        found = {ids: np.full((len(places), steps + 1), -np.inf) for ids in asked}
-        lengths: dict[int, list[int]] = {}
-        for row, start in enumerate(places):
-            lengths.setdefault(len(start), []).append(row)
-        for length, same in lengths.items():  # a state is rectangular
-            rows = np.array(same)
-            history = np.array([places[row] for row in same], np.int32).reshape(len(same), length)
-            state = self.model.start(len(same))
-            if length:
-                state = self.model.advance(state, history)
-            for step in range(steps + 1):
-                logprobs = self.model.logprobs(state)
-                for ids, values in found.items():
-                    values[rows, step] = self._sequence(state, logprobs, ids)
-                if step == steps:
-                    break
-                tokens[rows, step] = self._draw(logprobs, history, seeds.take(rows), step)
-                new = tokens[rows, step, None].astype(np.int32)
-                history = np.concatenate([history, new], axis=1)
-                state = self.model.advance(state, new)
+        found = {tuple(ids): np.full((len(places), steps + 1), -np.inf) for ids in words}
+        some = max(1, _BLOCK // self.model.vocab_size)
+        for length, same in _by_length(places).items():  # a state is rectangular
+            for begin in range(0, len(same), some):
+                rows = np.array(same[begin : begin + some])
+                history = np.array([places[row] for row in rows.tolist()], np.int32).reshape(len(rows), length)
+                self._walk(rows, history, seeds.take(rows), tokens, found)
         return ModelWalk(tokens, places, found)
+
+    def _walk(
+        self, rows: Ints, history: NDArray[np.int32], seeds: Seeds, tokens: Ints, found: dict[tuple[int, ...], Floats]
+    ) -> None:
+        """Fills the given rows of the tokens and of what is found."""
+        state = self.model.start(len(rows))
+        if history.shape[1]:
+            state = self.model.advance(state, history)
+        steps = tokens.shape[1]
+        for step in range(steps + 1):
+            outlook = _Outlook(self.model, state)
+            for ids, values in found.items():
+                values[rows, step] = outlook.logprobs(ids)
+            if step == steps:
+                break
+            new = self._draw(outlook.after(())[1], history, seeds, step)
+            tokens[rows, step] = new
+            history = np.concatenate([history, new[:, None].astype(np.int32)], axis=1)
+            state = self.model.advance(state, history[:, -1:])
 
     def follow(self, places: list[tuple[int, ...]], ids: Words) -> list[tuple[int, ...]]:
         return [(*place, *more) for place, more in zip(places, ids, strict=True)]
 
-    def _sequence(self, state: State, logprobs: FloatArray, ids: tuple[int, ...]) -> Floats:
-        total = np.zeros(len(logprobs))
+    def _draw(self, logprobs: Floats, history: NDArray[np.int32], seeds: Seeds, step: int) -> Ints:
+        """Another token than </s> for each row, but where there is none."""
+        rows = logprobs.copy()
+        rows[:, EOS] = -np.inf
+        found = np.full(len(rows), EOS, np.int64)
+        left = np.flatnonzero(rows.max(axis=1) > -np.inf)
+        if len(left):
+            some = seeds.take(left)
+            moment = replace(
+                Moment.first(len(left)), history=history[left], step=step, chances=uniforms(some, step + CHANCES)
+            )
+            found[left] = draw(self.filters(rows[left], moment), uniforms(some, step))
+        return found
+
+
+class _Outlook:
+    """What some rows of a state may say next, and then next."""
+
+    def __init__(self, model: LanguageModel, state: State) -> None:
+        self._model = model
+        self._known: dict[tuple[int, ...], tuple[State, Floats]] = {}
+        self._known[()] = state, without_specials(model.logprobs(state))
+
+    def after(self, ids: tuple[int, ...]) -> tuple[State, Floats]:
+        """The state after some tokens and its log-probabilities; kept, since many ways begin in the same tokens."""
+        if ids not in self._known:
+            before, _ = self.after(ids[:-1])
+            state = self._model.advance(before, np.full((before.batch, 1), ids[-1], np.int32))
+            self._known[ids] = state, without_specials(self._model.logprobs(state))
+        return self._known[ids]
+
+    def logprobs(self, ids: tuple[int, ...]) -> Floats:
+        """The natural log-probability of some tokens in each row, (R,)."""
+        total = np.zeros(self._known[()][0].batch)
         for place, index in enumerate(ids):
-            total += logprobs[:, index]
-            if place + 1 < len(ids):
-                state = self.model.advance(state, np.full((len(total), 1), index, np.int32))
-                logprobs = self.model.logprobs(state)
+            if total.max() == -np.inf:
+                break
+            total = total + self.after(ids[:place])[1][:, index]
         return total
 
-    def _draw(self, logprobs: FloatArray, history: NDArray[np.int32], seeds: Seeds, step: int) -> Ints:
-        rows = np.array(logprobs, np.float64)
-        rows[:, EOS] = -np.inf
-        moment = Moment.first(len(rows))
-        moment = replace(moment, history=history, step=step, chances=uniforms(seeds, step + (1 << 32)))
-        return draw(self.filters(rows, moment), uniforms(seeds, step))
+
+def _by_length(places: list[tuple[int, ...]]) -> dict[int, list[int]]:
+    lengths: dict[int, list[int]] = {}
+    for row, place in enumerate(places):
+        lengths.setdefault(len(place), []).append(row)
+    return lengths

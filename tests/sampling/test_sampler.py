@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 
+import ngramgen
 from ngramgen.errors import OptionError
 from ngramgen.sampling import Generated, SamplingOptions, generate, stepping, stream
+from ngramgen.sampling.sampler import own_way
+from ngramgen.text.splitting import split_words
+from ngramgen.textmodel import Generation, TextModel
 
 Toy = Callable[..., Any]
 PROMPTS = [[3, 4], [5], [], [3, 4], [6, 6, 6], [5], [9, 3]] * 3
@@ -191,3 +197,159 @@ def test_wrong_arguments_are_refused_at_once(toy: Toy, wrong: dict[str, Any]) ->
 def test_no_prompts_no_sequences(toy: Toy) -> None:
     """An empty list gives an empty answer."""
     assert list(generate(toy(), [], SamplingOptions())) == []
+
+
+EVERY_FILTER: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.8},
+    {"temperature": 0.8, "top_k": 50, "top_p": 0.95},
+    {"top_k": 20},
+    {"top_k": 20, "min_p": 0.05, "typical_p": 0.9},
+    {"top_k": 5000, "temperature": 1.5},
+    {"top_p": 0.9},
+    {"min_p": 0.05},
+    {"typical_p": 0.7},
+    {"epsilon_cutoff": 0.001},
+    {"eta_cutoff": 0.01},
+    {"top_n_sigma": 2.0},
+    {"xtc_probability": 0.5, "xtc_threshold": 0.05},
+    {"mirostat": 2, "mirostat_tau": 4.0},
+    {"repetition_penalty": 1.2, "top_k": 50},
+    {"frequency_penalty": 0.5, "presence_penalty": 0.5},
+    {"dry_multiplier": 0.8},
+    {"no_repeat_ngram_size": 2},
+    {"bad_words": ("the",), "bad_words_ids": ((5, 6), (9,))},
+    {"suppress_tokens": (4, 5), "logit_bias": {"the": 1.5, 12: -2.0}},
+    {"forced_bos_token_id": 7, "min_new_tokens": 5},
+    {"greedy": True},
+    {"temperature": 0.0, "repetition_penalty": 1.3},
+    {"max_time": 1000.0, "stop": (",", "the")},
+    {"top_k": 30, "stop": (",", "the")},
+    {"max_copied_words": 5},
+    {"max_copied_words": 5, "top_k": 20, "top_p": 0.95},
+    {"max_copied_words": 5, "temperature": 0.7},
+    {"max_copied_words": 5, "repetition_penalty": 1.2, "stop": (",",)},
+]
+FAST: list[dict[str, Any]] = [
+    {"temperature": 0.8, "top_k": 5, "top_p": 0.9},
+    {"top_k": 1},
+    {"top_k": 50, "min_p": 0.02},
+    {"top_k": 40, "typical_p": 0.8, "top_n_sigma": 2.0},
+    {"max_copied_words": 5},
+    {"max_copied_words": 3, "top_k": 50, "temperature": 0.8},
+    {"max_copied_words": 3, "top_k": 3},
+]
+
+
+@pytest.fixture(scope="module")
+def fables() -> TextModel:
+    """A model of the sample text that knows which runs of four tokens stand in it."""
+    return ngramgen.train(ngramgen.sample_text(), copy_filter=4)
+
+
+def everything(one: Generation) -> tuple[str, list[int], float | None, str]:
+    return one.text, one.ids.tolist(), one.logprob, one.finish_reason
+
+
+@pytest.mark.parametrize("options", EVERY_FILTER, ids=str)
+def test_the_batch_size_never_matters(fables: TextModel, options: dict[str, Any]) -> None:
+    """Fifty texts of each of two prompts are the same in batches of 1, 7 and 64, to the last bit of the logprob."""
+    common: dict[str, Any] = {"n": 25, "seed": 3, "max_new_tokens": 12, **options}
+    made = [
+        [everything(one) for one in fables.generate_all(["The fox", ""], batch_size=size, **common)]
+        for size in (1, 7, 64)
+    ]
+    assert len(made[0]) == 50
+    assert made[0] == made[1] == made[2]
+
+
+def test_every_filter_is_among_them() -> None:
+    """No option that changes the distribution is left out above; beams are not drawn, and the rest only bounds them."""
+    others = {"max_new_tokens", "num_beams", "length_penalty", "early_stopping", "mirostat_eta", "dry_base"}
+    others |= {"dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"}
+    assert {name for options in EVERY_FILTER for name in options} | others == {f.name for f in fields(SamplingOptions)}
+
+
+@pytest.mark.parametrize("options", FAST, ids=str)
+def test_the_engines_own_way_in_every_way(fables: TextModel, options: dict[str, Any]) -> None:
+    """A hundred sequences together, each alone, and as they come: the same tokens, with and without a prompt."""
+    chosen = SamplingOptions(max_new_tokens=25, **options)
+    way = own_way(fables.model, chosen)
+    assert way is not None
+    assert ("guarded" in way, "truncation" in way) == ("max_copied_words" in options, "top_k" in options)
+    prompts = [fables.prompt_ids(text) for text in ("", "The fox", "Once upon a time there was")]
+    rows = [prompts[i % 3] for i in range(100)]
+    together = [plain(one) for one in generate(fables.model, rows, chosen, seed=5)]
+    for i in range(0, 100, 7):
+        assert [plain(one) for one in generate(fables.model, [rows[i]], chosen, seed=5, first_index=i)] == [together[i]]
+        assert list(stream(fables.model, rows[i], chosen, seed=5, index=i)) == together[i][0]
+    assert all(len(ids) <= 25 for ids, *_ in together)
+
+
+@pytest.mark.parametrize("stop", [",", "the", "o", ". "])
+@pytest.mark.parametrize("options", FAST, ids=str)
+def test_a_stop_string_cuts_the_same_text(fables: TextModel, options: dict[str, Any], stop: str) -> None:
+    """With a stop string every text is the one without it, up to where the string begins; streamed too."""
+    common: dict[str, Any] = {"n": 40, "seed": 4, "max_new_tokens": 20, **options}
+    cut = 0
+    whole, stopped = (list(fables.generate_all("The fox", **common, **more)) for more in ({}, {"stop": stop}))
+    for full, one in zip(whole, stopped, strict=True):
+        place = full.generated_text.find(stop)
+        cut += place >= 0
+        assert one.generated_text == full.generated_text[: place if place >= 0 else None]
+        assert one.finish_reason == ("stop" if place >= 0 else full.finish_reason)
+        assert one.ids.tolist() == full.ids.tolist()[: len(one.ids)]
+    assert cut or options.get("top_k") == 1
+    assert "".join(fables.stream("The fox", seed=4, max_new_tokens=20, stop=stop, **options)) == (
+        stopped[0].generated_text
+    )
+
+
+@pytest.mark.parametrize("options", EVERY_FILTER + FAST, ids=str)
+def test_no_new_tokens(fables: TextModel, options: dict[str, Any]) -> None:
+    """With max_new_tokens 0 every text is its prompt, many or streamed."""
+    if options.get("min_new_tokens"):
+        return
+    made = list(fables.generate_all("The fox", n=70, max_new_tokens=0, **options))
+    assert {(one.text, one.finish_reason, one.logprob) for one in made} <= {
+        ("The fox", "length", 0.0),
+        ("The fox", "time", 0.0),
+    }
+    assert list(fables.stream("The fox", max_new_tokens=0, **options)) == []
+
+
+@pytest.mark.parametrize("extra", [{}, {"top_k": 50, "temperature": 0.8}, {"top_k": 2}, {"top_p": 0.9}], ids=str)
+@pytest.mark.parametrize("most", [3, 5])
+def test_no_text_copies_more_words(fables: TextModel, most: int, extra: dict[str, Any]) -> None:
+    """No text has more words in a row that stand so in the sample text; without the limit some texts have."""
+    lines = [fables.cleaner.text(line) for line in ngramgen.sample_text().read_text("utf-8").split("\n")]
+    count = 100 if "top_p" in extra else 300
+    free, held = (
+        fables.generate("The fox", n=count, seed=6, max_new_tokens=40, **extra, **limit)
+        for limit in ({}, {"max_copied_words": most})
+    )
+    assert not _stretches(held, most + 1) & _stretches(lines, most + 1)
+    assert _stretches(held, most) & _stretches(lines, most)
+    assert _stretches(free, most + 1) & _stretches(lines, most + 1)
+
+
+def _stretches(texts: list[str], words: int) -> set[tuple[bytes, ...]]:
+    """All stretches of so many successive words, and the marks between them, as text that is split again has them."""
+    found = set()
+    for text in texts:
+        tokens = split_words(f"{text}\n".encode()).tokens()
+        places = [i for i, token in enumerate(tokens) if any(map(str.isalnum, token.decode()))]
+        found |= {tuple(tokens[i : j + 1]) for i, j in zip(places, places[words - 1 :], strict=False)}
+    return found
+
+
+def test_threads_share_a_model(fables: TextModel) -> None:
+    """Eight threads that draw at once, each in its own ways, get what they would get alone."""
+
+    def texts(number: int) -> list[tuple[str, list[int], float | None, str]]:
+        common: dict[str, Any] = {"n": (1, 30)[number % 2], "max_new_tokens": 15, **FAST[number % len(FAST)]}
+        return [everything(one) for one in fables.generate_all("The", seed=number, **common)]
+
+    alone = [texts(number) for number in range(28)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(texts, range(28))) == alone
