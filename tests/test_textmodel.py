@@ -356,3 +356,55 @@ def test_too_many_texts_are_refused(n: int) -> None:
     """More texts than memory can plan for are one clear error."""
     with pytest.raises(OptionError, match="too many for one call"):
         model_of("word").generate_all("the", n=n)
+
+
+CONSTRAINTS: list[dict[str, Any]] = [
+    {"contains": ("cat", "dog"), "max_words": 9},
+    {"contains": ("dog", "cat"), "in_order": True},
+    {"starts_with": "the dog", "ends_with": "mat"},
+    {"min_words": 6, "max_words": 7},
+    {"min_chars": 20, "max_chars": 24},
+    {"choices": ("the cat", "a dog sat")},
+    {"template": "the {1..3 words} on {choices:the,a} mat"},
+    {"regex": "the (cat|dog) .*", "max_words": 6},
+]
+
+
+@pytest.mark.parametrize("kind", ["word", "whitespace", "char"])
+@pytest.mark.parametrize("wanted", CONSTRAINTS, ids=lambda wanted: "-".join(wanted))
+def test_constraints_hold(kind: str, wanted: dict[str, Any]) -> None:
+    """Every text is as asked, and text number i is the same whatever else is drawn beside it."""
+    lines = ["the cat sat on the mat", "a dog sat on the mat", "the dog saw a cat on a mat", "the cat saw the dog"] * 3
+    model = ngramgen.train(lines, order=4, tokenizer=kind, smoothing="witten-bell")
+    texts = model.generate(n=3, seed=5, max_new_tokens=80, **wanted)
+    assert [ngramgen.Constraints(**wanted).refusal_of(text) for text in texts] == [None] * 3
+    assert model.generate(n=2, seed=5, max_new_tokens=80, **wanted) == texts[:2]
+    assert "".join(model.stream(seed=5, max_new_tokens=80, **wanted)) == texts[0]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [{"contains": "zebra"}, {"contains": ("cat", "dog"), "max_words": 1}, {"regex": "z+"}, {"template": "the zebra"}],
+)
+def test_what_no_text_meets_is_said(wanted: dict[str, Any]) -> None:
+    """Constraints that the model cannot meet are a ConstraintError of one line."""
+    model = ngramgen.train(["the cat sat on the mat", "the cat saw the dog"], order=3)
+    with pytest.raises(ngramgen.ConstraintError) as raised:
+        model.generate(seed=1, **wanted)
+    assert "\n" not in str(raised.value)
+
+
+def test_beams_explanations_and_novelty() -> None:
+    """Beams come best first, each token is explained, and a text of the corpus is not novel."""
+    lines = ["the cat sat on the mat", "the dog sat on the mat"] * 4
+    model = ngramgen.train(lines, order=3, tokenizer="whitespace", copy_filter=3)
+    beams = list(model.generate_all("the", n=2, num_beams=4))
+    assert beams[0].logprob is not None
+    assert beams[1].logprob is not None
+    assert beams[0].text != beams[1].text
+    (one,) = model.generate_all("the", seed=1, explained=True, top_k=5)
+    assert one.explanations is not None
+    assert sum(e.logprob for e in one.explanations) == pytest.approx(one.logprob, abs=1e-4)
+    assert all(e.rank <= 5 for e in one.explanations)
+    assert model.novelty(["the cat sat on the mat"]).copied_share == 1
+    assert model.novelty(["the mat sat the on cat"]).copied_share == 0
