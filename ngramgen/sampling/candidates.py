@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ngramgen.sampling.edges import is_word_character, touches
-from ngramgen.sampling.goals import Follow, Goal, Way, least_of
+from ngramgen.sampling.goals import Behind, Follow, Goal, Way, least_of
 from ngramgen.sampling.tallies import SPACE, WORD, Sightings, Tallies
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class Rows:
     each: int
     places: Any  # where the walker goes on
     ids: list[Ids]  # of the continuation
-    follow: list[Follow]
-    lead: list[str]  # what the next token must begin with
+    behind: list[Behind]  # what may come next
     pending: Bools  # (R, J): the goals of this phase that are still to come
     inside: Bools  # (R,): whether the prompt ends with a character of a word
 
@@ -116,8 +115,9 @@ def _clashes(options: list[Option]) -> list[Clash]:
             head, whole = len(other.way.head), other.way.head + other.way.ids
             for shared in range(0 if option.by_itself else 1, min(len(ids), len(whole) - 1) + 1):
                 before = len(whole) - shared
-                itself = number == one and before == head
-                if before >= head and whole[before:] == ids[:shared] and not itself:
+                if shared == len(ids) and len(whole) <= len(option.way.head) + len(ids):  # not begun earlier
+                    continue
+                if before >= head and whole[before:] == ids[:shared]:
                     found.append(Clash(one, number, whole[:before], head))
     return found
 
@@ -154,7 +154,7 @@ class Candidates:
         if self.shape[1] < 2:
             return right
         kinds = tallies.next_kinds(joined)
-        for row, (follow, lead) in enumerate(zip(self.rows.follow, self.rows.lead, strict=True)):
+        for row, (follow, lead) in enumerate(self.rows.behind):
             right[row] = _may_follow(follow, int(kinds[row]), bool(tallies.in_word[row, 0]))
             if lead:
                 right[row] = tallies.leads(lead, joined)[row]
@@ -244,11 +244,10 @@ class Candidates:
         joined = self.frame.joined
         kind = SPACE if joined or text[:1].isspace() else WORD * is_word_character(text[0]) if text else SPACE
         # a hole that may be empty needs no space
-        follows = [min(follow, Follow.WORD) for follow in self.rows.follow]
-        in_word = self.tallies.in_word[:, 0]
+        in_word = self.tallies.in_word[:, 0].tolist()
         right = [
-            not lead and _may_follow(follow, kind, bool(inside))
-            for follow, lead, inside in zip(follows, self.rows.lead, in_word.tolist(), strict=True)
+            not lead and _may_follow(min(follow, Follow.WORD), kind, inside)
+            for (follow, lead), inside in zip(self.rows.behind, in_word, strict=True)
         ]
         return np.array(right, bool)
 
@@ -304,10 +303,10 @@ class Candidates:
         if hole.unit == "tokens":
             counts = np.broadcast_to(places, self.shape)
         elif hole.unit == "characters":
-            leads = np.array([len(lead) for lead in self.rows.lead])[:, None]
+            leads = np.array([len(lead) for _, lead in self.rows.behind])[:, None]
             counts = tallies.free_chars - leads - len(way.tail)
         elif hole.unit == "words":
-            glued = np.array([follow == Follow.GLUED and not self.frame.joined for follow in self.rows.follow])
+            glued = np.array([follow == Follow.GLUED and not self.frame.joined for follow, _ in self.rows.behind])
             counts = tallies.words - tallies.words[:, :1] + glued[:, None] * (places > 0) * tallies.closed[:, :1]
         else:
             counts = np.where(tallies.at_end, tallies.free_sentences + 1, -1)

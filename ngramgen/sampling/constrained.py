@@ -22,7 +22,7 @@ from ngramgen.sampling.edges import is_word_character
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.forbidden import Forbidden
 from ngramgen.sampling.generated import Generated, checked_prompt
-from ngramgen.sampling.goals import Follow, Goal, Plan, Way, check_room, plan
+from ngramgen.sampling.goals import Goal, Plan, Way, check_room, plan
 from ngramgen.sampling.masked import ROUNDS, TEXTS, MaskedSearch
 from ngramgen.sampling.openings import Openings
 from ngramgen.sampling.particles import Search
@@ -58,7 +58,7 @@ class Effort(NamedTuple):
     walks: tuple[int, ...]
 
 
-FAST = Effort((1, 7, 24), (32, 64, 256))
+FAST = Effort((1, 7, 24), (48, 64, 256))
 """For an engine that walks by itself."""
 SLOW = Effort((1, 7), (16, 32, 64))
 """For any other."""
@@ -233,23 +233,17 @@ class _Maker:
             ways += self.openings.draw(prompt, (marks + start) / count) or [Way(())] * count
             inside += [self._ends_inside(prompt)] * count
         opening = self.plan.opening or Goal("", ())
-        follow = [self._follow(opening, way) for way in ways]
+        behind = [opening.behind(self.spelling.text(way.ids), way) for way in ways]
         texts = [(*prompts[place // count].tolist(), *way.ids) for place, way in enumerate(ways)]
         different = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         # what is begun alike is read once
         walk = self.walker.walk(self.walker.begin(list(different)), np.zeros(len(different), np.uint64), 0, [])
         which = np.array([different[text] for text in texts])
         places = walk.at(which, np.zeros(len(texts), np.int64))
-        leads = [way.lead for way in ways]
         pending = np.ones((len(ways), 0), bool)
-        rows = Rows(count, places, [way.ids for way in ways], follow, leads, pending, np.array(inside))
+        rows = Rows(count, places, [way.ids for way in ways], behind, pending, np.array(inside))
         search = Search(self.walker, self.plan, self.frame(loose=loose), lambda i, ids: self._is_right(prompts[i], ids))
         return search.run(rows, seeds)
-
-    def _follow(self, opening: Goal, way: Way) -> Follow:
-        if not opening.keyword:
-            return opening.follow
-        return Follow.WORD if self.spelling.text(way.ids).endswith(opening.text) else Follow.ANY
 
     def _ends_inside(self, prompt: Ids) -> bool:
         """Whether a prompt ends with a character of a word, which the next token may go on with."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Ids = tuple[int, ...]
 
-MOST_WAYS = 24
+MOST_WAYS = 12
 """Tokens that hold a word, as "king," does in text split by white space: the first ones, which are frequent."""
 _MOST_BEGINNINGS = 4096
 
@@ -32,6 +32,16 @@ class Follow(IntEnum):
     ANY, WORD, SPACE, GLUED = range(4)
 
 
+class Behind(NamedTuple):
+    """What may come next, and what the next token must begin with, before more of a word."""
+
+    follow: Follow = Follow.ANY
+    lead: str = ""
+
+
+ANYTHING = Behind()
+
+
 @dataclass(frozen=True)
 class Way:
     """Tokens that bring a goal about.
@@ -40,13 +50,13 @@ class Way:
         ids: The tokens.
         head: Tokens right before them that belong to it and are there already.
         tail: What the free text before them must end with, behind more of a word.
-        lead: What the next token must begin with, before more of a word.
+        behind: What may come behind them; after a keyword it depends on the text.
     """
 
     ids: Ids
     head: Ids = ()
     tail: str = ""
-    lead: str = ""
+    behind: Behind = ANYTHING
 
 
 @dataclass(frozen=True)
@@ -58,14 +68,18 @@ class Goal:
         ways: The ways of which one comes.
         window: How much free text stands before them; None is any amount.
         keyword: Whether the text is whole words, which may come without help, in these tokens or in others.
-        follow: What may come behind it; behind a keyword `Follow.WORD` where the text ends with it.
     """
 
     text: str
     ways: tuple[Way, ...]
     window: Hole | None = None
     keyword: bool = False
-    follow: Follow = Follow.ANY
+
+    def behind(self, text: str, way: Way) -> Behind:
+        """What may come behind a text that has come to the goal by a way: no more of a word that it ends with."""
+        if not self.keyword:
+            return way.behind
+        return Behind(Follow.WORD if text.endswith(self.text) else Follow.ANY)
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ def plan(constraints: Constraints, tokenizer: Tokenizer, spelling: Spelling) -> 
     phases = [tuple(map(writer.keyword, phase)) for phase in _parts(constraints)]
     if constraints.starts_with:
         ways = tuple(map(Way, writer.beginnings(constraints.starts_with)))
-        opening = Goal(constraints.starts_with, ways, keyword=True, follow=Follow.WORD)
+        opening = Goal(constraints.starts_with, ways, keyword=True)
     if constraints.ends_with:
         ways = tuple(map(Way, writer.endings(constraints.ends_with)))
         ending = Goal(constraints.ends_with, ways, keyword=True)
@@ -175,12 +189,11 @@ def _template_plan(constraints: Constraints, writer: _Writer) -> Plan:
         if isinstance(piece, Hole):
             window = piece
             continue
-        more = number + 1 < len(pieces)
-        follow = Follow.ANY if not more else Follow.SPACE if piece.behind else Follow.GLUED
-        ways = tuple(dict.fromkeys(way for text in piece.texts for way in writer.fixed(text, piece, window, more)))
+        after = next((hole for hole in pieces[number + 1 :] if isinstance(hole, Hole)), None)  # the next one, if any
+        ways = tuple(dict.fromkeys(way for text in piece.texts for way in writer.fixed(text, piece, window, after)))
         if not ways:
             raise ConstraintError(f"The model cannot write {shown(piece.texts)} of the template; {_UNKNOWN}.")
-        goals.append(Goal(piece.texts[0], ways, window, follow=follow))
+        goals.append(Goal(piece.texts[0], ways, window))
         window = None
     if len(pieces) == 1 and goals:
         return Plan(whole=goals[0])
@@ -251,21 +264,33 @@ class _Writer:
             if there and len(longer) > len(text) and not touches(longer, place):
                 yield other
 
-    def fixed(self, text: str, piece: Fixed, window: Hole | None, more: bool) -> Iterator[Way]:
-        """The ways of a fixed text of a template, behind a hole or at the beginning, before a hole or at the end."""
-        glued_before, glued_behind = window is not None and not piece.before, more and not piece.behind
+    def fixed(self, text: str, piece: Fixed, window: Hole | None, after: Hole | None) -> Iterator[Way]:
+        """The ways of a fixed text of a template between two holes, or one and the border."""
+        glued_before, glued_behind = window is not None and not piece.before, after is not None and not piece.behind
         if self.spelling.separator and (glued_before or glued_behind):
-            yield from self._between(text, glued_before, glued_behind)
-        elif window is None:
-            yield from map(Way, self.spellings(text))
+            yield self._between(text, glued_before, glued_behind)
+            return
+        if window is None:
+            found = self.spellings(text)
         else:
-            encode = getattr(self.tokenizer, "encode_inside", self.tokenizer.encode)
-            written = text if self.spelling.separator or glued_before else f" {text}"
-            ids = tuple(int(i) for i in encode(written))
-            if ids and self.spelling.text(ids) == written:
-                yield Way(ids)
+            found = self._inside(text if self.spelling.separator or glued_before else f" {text}")
+        if after is None:
+            yield from map(Way, found)
+        elif glued_behind:
+            yield from (Way(ids, behind=Behind(Follow.GLUED)) for ids in found)
+        else:
+            spaces = self._inside(" ") if self.spelling.spaces_stand_alone else []
+            yield from (Way(ids + space, behind=Behind(Follow.GLUED)) for ids in found for space in spaces)
+            if not spaces or not after.least:
+                yield from (Way(ids, behind=Behind(Follow.SPACE)) for ids in found)
 
-    def _between(self, text: str, glued_before: bool, glued_behind: bool) -> Iterator[Way]:
+    def _inside(self, text: str) -> list[Ids]:
+        """The tokens that are just this text behind other text, if there are such."""
+        encode = getattr(self.tokenizer, "encode_inside", self.tokenizer.encode)
+        ids = tuple(int(i) for i in encode(text))
+        return [ids] if ids and self.spelling.text(ids) == text else []
+
+    def _between(self, text: str, glued_before: bool, glued_behind: bool) -> Way:
         """With a space before every token: a mark that touches a hole is a part of the hole's last or first token."""
         chunks = text.split(" ")
         tail = chunks.pop(0) if glued_before else ""
@@ -280,9 +305,8 @@ class _Writer:
                 raise ConstraintError(
                     f'The model writes "{mark}" with a space {place} it; put a space {place} it into the template, too.'
                 )
-        rest = " ".join(chunks)
-        if not rest or self.spellings(rest):
-            yield Way(self.spellings(rest)[0] if rest else (), tail=tail, lead=lead)
+        ids = self.needed(" ".join(chunks))[0] if chunks else ()
+        return Way(ids, tail=tail, behind=Behind(Follow.GLUED if lead else Follow.SPACE, lead))
 
     def _is_glued(self, mark: str, *, at_end: bool) -> bool:
         """Whether some token has the mark at its end, or its beginning, and more."""
@@ -317,7 +341,7 @@ def _least(goal: Goal, spelling: Spelling, loose: bool) -> Least:
     texts = [spelling.text(way.ids) for way in goal.ways]
     shared = loose and goal.keyword
     glued = not spelling.separator and goal.window is not None and not texts[0][:1].isspace()
-    glued_behind = not spelling.separator and goal.follow == Follow.GLUED
+    glued_behind = any(way.behind.follow == Follow.GLUED and not spelling.separator for way in goal.ways)
     words = max(0, min(len(text.split()) for text in texts) - (shared or glued) - glued_behind)
     chars = min(map(len, map(str.strip, texts)))
     tokens = max(0, min(len(way.ids) for way in goal.ways) - shared)

@@ -19,7 +19,7 @@ from ngramgen.randomness import child_seeds, uniform_block
 from ngramgen.sampling.candidates import Candidates, Rows, options_of
 from ngramgen.sampling.choosing import choose
 from ngramgen.sampling.edges import holds
-from ngramgen.sampling.goals import Follow, Least, least_of
+from ngramgen.sampling.goals import Least, least_of
 from ngramgen.sampling.odds import Odds, free_steps
 from ngramgen.sampling.readings import readings
 
@@ -78,8 +78,9 @@ class Search:
             if own.max() == -np.inf:
                 alive[output] = False
                 continue
-            start = float(uniform_block(seed, 0, 1)[0])
-            chosen[output] = choose(own, (np.arange(wanted) + start) / wanted) + output * own.size
+            # one number for each stratum: with one for all, walks that are alike would all choose the same option
+            numbers = (np.arange(wanted) + uniform_block(seed, 0, wanted)) / wanted
+            chosen[output] = choose(own, numbers) + output * own.size
         where = np.unravel_index(chosen.ravel(), scores.shape)
         return self._moved(candidates, walk, where, wanted)
 
@@ -109,21 +110,17 @@ class Search:
             for row, place, option in zip(where[0].tolist(), where[1].tolist(), chosen, strict=True)
         ]
         places = self.walker.follow(walk.at(where[0], where[1]), [option.way.ids for option in chosen])
-        follow = [before.follow[row] for row in where[0].tolist()]
-        lead = [before.lead[row] for row in where[0].tolist()]
+        behind = [before.behind[row] for row in where[0].tolist()]
         pending = before.pending[where[0]]
         for row, option in enumerate(chosen):
             if option.goals:
-                goal = options.goals[option.goals[0]]
-                follow[row], lead[row] = goal.follow, option.way.lead
+                goals = [options.goals[number] for number in option.goals]
+                text = self.frame.spelling.text(ids[row]) if goals[0].keyword else ""
+                behind[row] = max(goal.behind(text, option.way) for goal in goals)
                 pending[row, option.goals] = False
-                if goal.keyword:
-                    text = self.frame.spelling.text(ids[row])
-                    ends = any(text.endswith(each.text) for each in options.goals)
-                    follow[row] = Follow.WORD if ends else Follow.ANY
-                    if len(options.goals) > 1:  # others may be there with it
-                        pending[row] &= [not holds(text, each.text) for each in options.goals]
-        return Rows(each, places, ids, follow, lead, pending, before.inside[where[0]])
+                if len(options.goals) > 1:  # others may be there with it
+                    pending[row] &= [not holds(text, goal.text) for goal in options.goals]
+        return Rows(each, places, ids, behind, pending, before.inside[where[0]])
 
     def _end(self, rows: Rows, seeds: Seeds, alive: Bools) -> list[Ids | None]:
         rest = Least(0, 0, 0)

@@ -89,10 +89,17 @@ class Spelling:
         """About the most tokens that a word takes on the average of a text."""
         if self.separator:
             return 1
-        begins = self.offsets[EOS + 1 : EOS + 1 + _SAMPLE].astype(np.int64)
-        begins = begins[begins < self.offsets[-1]]
-        with_space = np.count_nonzero(self.data.take(begins) == ord(" ")) / max(1, len(begins))
+        offsets = self.offsets[EOS + 1 : EOS + 2 + _SAMPLE].astype(np.int64)
+        begins = offsets[:-1][np.diff(offsets) > 1]
+        with_space = np.count_nonzero(self.data.take(begins) == ord(" ")) / max(1, len(offsets) - 1)
         return _LONG_WORD if with_space < _FEW_SPACES else 2
+
+    @cached_property
+    def spaces_stand_alone(self) -> bool:
+        """Whether a space is a token by itself, and begins no other."""
+        offsets = self.offsets.astype(np.int64)
+        begins = offsets[:-1][np.diff(offsets) > 1]
+        return not self.separator and not bool((self.data.take(begins) == ord(" ")).any())
 
     @cached_property
     def tokens_a_character(self) -> int:
