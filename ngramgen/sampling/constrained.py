@@ -22,10 +22,11 @@ from ngramgen.sampling.edges import is_word_character
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.forbidden import Forbidden
 from ngramgen.sampling.generated import Generated, checked_prompt
-from ngramgen.sampling.goals import Goal, Plan, Way, check_room, plan
+from ngramgen.sampling.goals import Goal, Plan, Way, check_room
 from ngramgen.sampling.masked import ROUNDS, TEXTS, MaskedSearch
 from ngramgen.sampling.openings import Openings
 from ngramgen.sampling.particles import Search
+from ngramgen.sampling.planning import plan
 from ngramgen.sampling.sampler import drawn, own_way
 from ngramgen.sampling.spelling import Spelling
 from ngramgen.sampling.walking import ModelWalker
@@ -99,6 +100,14 @@ def _check(options: SamplingOptions) -> None:
             raise OptionError(f"{name} does not go with constraints on the text; leave one of them out")
 
 
+class _Round(NamedTuple):
+    """A way to find texts for prompts and seeds, and from how many each is found."""
+
+    find: Callable[[list[Ids], Seeds, int], list[Text | None]]
+    size: int
+    is_free: bool = False
+
+
 class _Maker:
     """Makes texts for one set of constraints."""
 
@@ -122,7 +131,7 @@ class _Maker:
         if constraints.regex is not None:
             self.masked = MaskedSearch(model, options, constraints, self.spelling)
         else:
-            self.plan = plan(constraints, model.tokenizer, self.spelling)
+            self.plan = plan(constraints, model.tokenizer, self.spelling, self.forbidden)
             check_room(self.plan, constraints, self.spelling, options.max_new_tokens)
         whole = self.plan.whole
         self.openings = Openings(model, whole or self.plan.opening, None if whole is None else self._is_right)
@@ -148,7 +157,7 @@ class _Maker:
     def _made(self, prompts: list[Ids], seeds: Seeds) -> list[Text | None]:
         """A text for each prompt and seed, None where none was found."""
         made: list[Text | None] = [None] * len(prompts)
-        for number, (find, count) in enumerate(self._rounds()):
+        for number, (find, count, _) in enumerate(self._rounds()):
             left = [i for i, text in enumerate(made) if text is None]
             some = max(1, _MOST_ROWS // count)
             for begin in range(0, len(left), some):
@@ -158,33 +167,30 @@ class _Maker:
                     made[i] = text
         return made
 
-    def _rounds(self) -> list[tuple[Callable[[list[Ids], Seeds, int], list[Text | None]], int]]:
-        """What is tried, one after the other, and with how many texts or walks each."""
+    def _rounds(self) -> list[_Round]:
+        """What is tried, one after the other."""
         if self.plan.whole is not None:
-            return [(self._chosen, 1)]
+            return [_Round(self._chosen, 1)]
         drafts, walks = self.effort
         if self.constraints.template is not None:  # a free text hardly fits one
             drafts = ()
         elif self.constraints.contains:
             drafts = drafts[:1]
+        free = [_Round(self._drafts, count, is_free=True) for count in drafts]
         if self.masked is not None:
-            return [*((self._drafts, count) for count in drafts), (self._masked, TEXTS)]
-        loose = [False] * (len(walks) - 1) + [True]
-        searches = [(partial(self._searched, loose=last), count) for last, count in zip(loose, walks, strict=True)]
-        return [*((self._drafts, count) for count in drafts), *searches]
+            return [*free, *(_Round(self._masked, TEXTS) for _ in range(ROUNDS))]
+        last = (partial(self._searched, loose=True), walks[-1])
+        return [*free, *(_Round(self._searched, count) for count in walks[:-1]), _Round(*last)]
 
     def _failure(self) -> str:
         if self.plan.whole is not None:
             return "The model gives no choice a chance, or the other options forbid them all; change one of them."
-        counts = {
-            kind: sum(count for find, count in self._rounds() if (find == self._drafts) == kind) for kind in (0, 1)
-        }
-        guided = counts[0] * (1 if self.masked is None else ROUNDS)
+        free, guided = (sum(one.size for one in self._rounds() if one.is_free == kind) for kind in (True, False))
         limits = [name for name in ("max_words", "max_chars") if getattr(self.constraints, name) is not None]
         return (
-            f"No text of at most {self.options.max_new_tokens} tokens that is all that was asked was among the "
-            f"{counts[1]} free and {guided} guided ones that were tried; raise "
-            f"{' or '.join([*limits, 'max_new_tokens'])}, or ask for less."
+            f"No text of at most {self.options.max_new_tokens} tokens that is all that was asked was among the {free} "
+            f"free and {guided} guided ones that were tried; raise {' or '.join([*limits, 'max_new_tokens'])}, or ask "
+            "for less."
         )
 
     def _is_right(self, prompt: Ids, ids: Text) -> bool:
@@ -224,7 +230,7 @@ class _Maker:
             for prompt, seed in zip(prompts, seeds, strict=True)
         ]
 
-    def _searched(self, prompts: list[Ids], seeds: Seeds, count: int, *, loose: bool) -> list[Text | None]:
+    def _searched(self, prompts: list[Ids], seeds: Seeds, count: int, *, loose: bool = False) -> list[Text | None]:
         """A text for each prompt that is put together from so many walks."""
         marks = np.arange(count)
         ways, inside = [], []

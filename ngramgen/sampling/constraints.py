@@ -90,7 +90,7 @@ class Constraints:
             if beside:
                 raise OptionError(f"{beside[0]} does not go with a template; put the text into the template")
         if self._automaton is not None and self._automaton.is_empty:
-            raise OptionError(f"regex {self.regex!r} matches no text at all; change it")
+            raise OptionError(f'the regex "{self.regex}" matches no text at all; change it')
 
     @property
     def is_empty(self) -> bool:

@@ -45,14 +45,15 @@ class Forbidden:
             {n: frozenset(ids for ids in listed if len(ids) == n) for n in lengths}, options.no_repeat_ngram_size
         )
 
-    def holds(self, prompt: Iterable[int], ids: Sequence[int]) -> bool:
-        """Whether a continuation, or its end behind the prompt, holds what is forbidden; </s> comes behind it."""
-        text = (*map(int, prompt), *ids, EOS)
+    def holds(self, prompt: Iterable[int], ids: Sequence[int], *, ends: bool = True) -> bool:
+        """Whether a continuation holds what is forbidden, the prompt's end counted; ``ends`` where </s> follows it."""
+        before = tuple(map(int, prompt))
+        text = (*before, *ids, *(EOS,) * ends)
         for length, sequences in self.sequences.items():
-            first = max(0, len(text) - len(ids) - length)
+            first = max(0, len(before) - length + 1)
             if any(text[place : place + length] in sequences for place in range(first, len(text) - length + 1)):
                 return True
-        return self.no_repeat > 0 and self._repeats(text, len(text) - len(ids) - 1)
+        return self.no_repeat > 0 and self._repeats(text, len(before))
 
     def _repeats(self, text: Ids, begin: int) -> bool:
         """Whether some tokens that end behind a place have come before in the same order."""

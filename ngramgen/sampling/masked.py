@@ -3,7 +3,9 @@
 What may come is known exactly (`ngramgen.sampling.automaton`), with the number of tokens that are left, so no text ends
 in a dead end. A mask alone would give texts that begin freely and then are forced; so several are drawn side by side,
 each weighed by the probability that the model gave to what was permitted at each of its places, and one is chosen by
-weight (sampling/importance resampling, Rubin 1987).
+weight (sampling/importance resampling, Rubin 1987). They have limits of their own on their lengths, from short to long,
+or an end that is unlikely would come after as many tokens as there may be; a text's weight is divided by the share of
+limits that permit its length.
 """
 
 from __future__ import annotations
@@ -46,13 +48,16 @@ if TYPE_CHECKING:
 TEXTS = 8
 """Texts drawn side by side for one."""
 ROUNDS = 3
+"""How often that is done before a text is given up."""
 
 
 @dataclass
 class _Draft:
-    """A text as far as it is drawn, the state that it leads to, and the natural logarithm of its weight."""
+    """A text as far as it is drawn, the most tokens that it may have, the state that it leads to, and the natural
+    logarithm of its weight."""
 
     seed: np.uint64
+    limit: int
     place: int
     ids: Text = ()
     weight: float = 0.0
@@ -70,7 +75,7 @@ class MaskedSearch:
         """
         self.model, self.options = model, replace(options, min_new_tokens=0)
         self.least_tokens, self.most_tokens = options.min_new_tokens, options.max_new_tokens
-        shown = f"the regex {constraints.regex!r}"
+        shown = f'the regex "{constraints.regex}"'
         automaton = compile_pattern(*patterns(constraints, spelling, self.most_tokens))
         if automaton.is_empty:
             raise ConstraintError(f"No text matches {shown} and is all else that is asked; change one of them.")
@@ -84,23 +89,32 @@ class MaskedSearch:
             raise ConstraintError(
                 f"A match of {shown} takes at least {least} tokens, but max_new_tokens is {self.most_tokens}; raise it."
             )
+        self._shortest = max(least, self.least_tokens)
         self.filters = build_filters(self.options, model.tokenizer)
         self._distances = self.tokens.distances()
         self._farthest: dict[int, int] = {}
 
     def text(self, prompt: Ids, seed: int, check: Callable[[Text], bool], texts: int = TEXTS) -> Text | None:
         """A continuation of the prompt (T,); None where the check refuses all that were drawn."""
-        for attempt in range(ROUNDS):
-            own = child_seeds(seed, attempt * (texts + 1), texts + 1)
-            drafts = self._drawn(prompt, [_Draft(child, self.tokens.start) for child in own[:texts]])
-            right = {ids: check(ids) for ids in {draft.ids for draft in drafts if draft.weight > -np.inf}}
-            weights = np.array([draft.weight if right.get(draft.ids, False) else -np.inf for draft in drafts])
-            if weights.max() > -np.inf:
-                return drafts[int(choose(weights, uniform_block(own[texts], 0, 1)[0]))].ids
-        return None
+        own = child_seeds(seed, 0, texts + 1)
+        limits = self._limits(texts)
+        drafts = [_Draft(child, limit, self.tokens.start) for child, limit in zip(own, limits, strict=False)]
+        self._draw(prompt, drafts)
+        right = {ids: check(ids) for ids in {draft.ids for draft in drafts if draft.weight > -np.inf}}
+        weights = np.array([draft.weight if right.get(draft.ids, False) else -np.inf for draft in drafts])
+        if weights.max() == -np.inf:
+            return None
+        weights -= np.log([sum(len(draft.ids) <= limit for limit in limits) for draft in drafts])
+        return drafts[int(choose(weights, uniform_block(own[texts], 0, 1)[0]))].ids
 
-    def _drawn(self, prompt: Ids, drafts: list[_Draft]) -> list[_Draft]:
-        """The drafts drawn to their ends."""
+    def _limits(self, texts: int) -> list[int]:
+        """The most tokens of each text, ascending."""
+        parts = (np.arange(1, texts + 1) / texts) ** 2
+        limits: list[int] = (self._shortest + np.rint((self.most_tokens - self._shortest) * parts)).astype(int).tolist()
+        return limits
+
+    def _draw(self, prompt: Ids, drafts: list[_Draft]) -> None:
+        """Draws the drafts to their ends."""
         state = self.model.start(1)
         if len(prompt):
             state = self.model.advance(state, prompt[None, :])
@@ -118,11 +132,10 @@ class MaskedSearch:
                 draft.place = self.tokens.step(draft.place, token)
                 draft.ids = (*draft.ids, token)
             state = self.model.advance(state.select(np.array(going)), np.array(tokens, np.int32)[:, None])
-        return drafts
 
     def _next(self, logprobs: FloatArray, draft: _Draft, prompt: Ids, step: int) -> int:
         """A permitted token; the probability that the model gives to all that are goes into the draft's weight."""
-        ids = self._permitted(draft.place, step)
+        ids = self._permitted(draft.place, step, draft.limit - step)
         scores = logprobs.take(ids)
         best = scores.max(initial=-np.inf)
         if best == -np.inf:
@@ -138,10 +151,9 @@ class MaskedSearch:
         draft.weight += math.log(float(chances.sum(dtype=np.float64)))
         return self._filtered(ids, scores, draft, prompt, step)
 
-    def _permitted(self, place: int, step: int) -> NDArray[np.int64]:
-        """The tokens that may come, ascending."""
+    def _permitted(self, place: int, step: int, left: int) -> NDArray[np.int64]:
+        """The tokens that may come where so many are left, ascending."""
         ids, states = self.tokens.live(place)
-        left = self.most_tokens - step
         if place not in self._farthest:
             self._farthest[place] = int(self._distances.take(states).max(initial=0))
         if self._farthest[place] >= left:

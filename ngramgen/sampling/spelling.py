@@ -200,5 +200,5 @@ def _decoded(buffer: NDArray[np.uint8], begins: Ints, borders: Ints) -> FlatText
     lead = np.append(-1, np.maximum.accumulate(leads)).take(borders)
     first = buffer.take(np.maximum(lead, 0))
     needed = 1 + (first >= 0xC0).astype(np.int64) + (first >= 0xE0) + (first >= 0xF0)
-    whole = borders - lead >= needed
+    whole = (borders - lead >= needed) | (lead < begins[:, None])
     return FlatText(text, np.searchsorted(offsets, begins), characters, whole)

@@ -162,11 +162,20 @@ def _is_inside(hole: Hole, text: str) -> bool:
     return hole.least <= count and (hole.most is None or count <= hole.most)
 
 
+def quoted(text: str) -> str:
+    """A text in quotation marks, for people.
+
+    >>> print(quoted("king"), quoted('"'))
+    "king" '"'
+    """
+    return f"'{text}'" if '"' in text else f'"{text}"'
+
+
 def shown(texts: Iterable[str]) -> str:
-    """Some texts in quotes, for people.
+    """Some texts in quotation marks, for people.
 
     >>> shown(["a", "b", "c", "d"])
     '"a", "b", "c" ...'
     """
     listed = list(texts)
-    return ", ".join(f'"{text}"' for text in listed[:3]) + (" ..." if len(listed) > 3 else "")
+    return ", ".join(map(quoted, listed[:3])) + (" ..." if len(listed) > 3 else "")

@@ -16,7 +16,7 @@ import numpy as np
 
 from ngramgen.errors import OptionError
 from ngramgen.sampling.checks import check_float, check_int
-from ngramgen.sampling.rows import FLOOR, ROUNDING, highest, normalise, probabilities
+from ngramgen.sampling.rows import FLOOR, LIMIT, ROUNDING, highest, normalise, probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -178,7 +178,10 @@ def tempered(logprobs: FloatArray, temperature: float) -> Rows:
     """apply_temperature() without normalising."""
     rows = np.asarray(logprobs, dtype=np.float64)
     with np.errstate(over="ignore"):  # the best token is at 0 and stays there, the others may reach -inf
-        return (rows - highest(rows)) / temperature
+        scaled: Rows = (rows - highest(rows)) / temperature
+    if temperature < 1:
+        scaled[scaled < -LIMIT] = -np.inf  # so that sums over the vocabulary stay finite
+    return scaled
 
 
 def best_columns(key: FloatArray, k: int) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
@@ -242,3 +243,71 @@ def test_utf8_in_any_locale(start: Start, tmp_path: Path) -> None:
         out, err = process.communicate()
     assert (process.returncode, err) == (0, b"")
     assert out.decode("utf-8").startswith("狐狸 ☃")
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        (
+            ["--contains", "fox", "--contains", "crow", "--max-words", 20],
+            {"contains": ("fox", "crow"), "max_words": 20},
+        ),
+        (
+            ["--contains", "king", "--contains", "gold", "--in-order"],
+            {"contains": ("king", "gold"), "in_order": True},
+        ),
+        (["--starts-with", "The king", "--min-words", 6], {"starts_with": "The king", "min_words": 6}),
+        (["--ends-with", "the king.", "--max-chars", 80], {"ends_with": "the king.", "max_chars": 80}),
+        (["--min-chars", 40, "--sentences", 1], {"min_chars": 40, "sentences": 1}),
+        (["--regex", r"The [a-z ]+\."], {"regex": r"The [a-z ]+\."}),
+        (["--choices", r"a king\, said the fox,the crow"], {"choices": ("a king, said the fox", "the crow")}),
+        (
+            ["--template", "The {1..3 words} of the {choices:king,fox}."],
+            {"template": "The {1..3 words} of the {choices:king,fox}."},
+        ),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_constraints(invoke: Invoke, model_path: Path, flags: list[object], wanted: dict[str, Any]) -> None:
+    """The flags of a text's form are the constraints of that name: the texts are those of Python, and as asked."""
+    result = invoke("generate", "-m", model_path, "-n", 3, "--seed", 4, *flags)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines == ngramgen.load(model_path).generate(n=3, seed=4, **wanted)
+    assert [ngramgen.Constraints(**wanted).refusal_of(line) for line in lines] == [None] * 3
+
+
+def test_constraints_speak_of_the_continuation(invoke: Invoke, model_path: Path) -> None:
+    """With a prompt the words that are asked for come behind it, in JSON too, and the text is whole."""
+    flags = ["-m", model_path, "--contains", "time", "--seed", 1, "--json"]
+    result = invoke("generate", "Once upon a time", *flags)
+    (row,) = map(json.loads, result.stdout.splitlines())
+    assert row["text"].startswith("Once upon a time")
+    assert ngramgen.Constraints(contains=("time",)).refusal_of(row["generated_text"]) is None
+    assert row["finish_reason"] == "eos"
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "why"),
+    [
+        (["--contains", "zyzzyva"], 1, 'cannot write "zyzzyva"'),
+        (["--contains", "fox", "--contains", "crow", "--contains", "king", "--max-words", 1], 1, "guided ones"),
+        (["--regex", "[0-9]{9}"], 1, "cannot spell"),
+        (["--regex", "(a"], 2, "no regular expression"),
+        (["--template", "{x}"], 2, "a hole is like"),
+        (["--contains", "fox", "--greedy"], 2, "greedy does not go with constraints"),
+        (["--contains", "fox", "--stop", "crow"], 2, "stop does not go with constraints"),
+        (["--max-words", 0], 2, "max_words is 0"),
+        (["--contains", ""], 2, "empty text"),
+    ],
+    ids=str,
+)
+def test_constraints_that_cannot_be_met(
+    invoke: Invoke, model_path: Path, flags: list[object], status: int, why: str
+) -> None:
+    """What no text meets is one sentence on standard error and status 1; what means nothing, status 2."""
+    result = invoke("generate", "-m", model_path, *flags)
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert why in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("Error: ")

@@ -28,8 +28,26 @@ class ToyTokenizer:
     def vocab_size(self) -> int:
         return len(self._pieces)
 
+    @property
+    def joins_with_space(self) -> bool:
+        return self._separator == b" "
+
     def encode(self, text: str) -> Ids:
-        raise NotImplementedError
+        """The longest piece that fits, again and again; what fits none is <unk>."""
+        rest, ids = text.encode(), []
+        if self._separator:
+            parts = rest.split(self._separator) if rest else []
+            return np.array([self._pieces.index(part) if part in self._pieces else 0 for part in parts], np.int32)
+        while rest:
+            fitting = [i for i, piece in enumerate(self._pieces) if piece and rest.startswith(piece)]
+            best = max(fitting, key=lambda i: len(self._pieces[i]), default=0)
+            ids.append(best)
+            rest = rest[max(1, len(self._pieces[best])) :]
+        return np.array(ids, np.int32)
+
+    def token_bytes(self) -> tuple[NDArray[np.uint8], Ids]:
+        offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in self._pieces])])
+        return np.frombuffer(b"".join(self._pieces), np.uint8), offsets
 
     def decode(self, ids: Ids) -> str:
         self.longest = max(self.longest, len(ids))
@@ -123,6 +141,34 @@ def _toy(
         probs[:, 2] = eos * probs.sum(axis=1)
     models = {"plain": BigramModel, "direct": DirectBigramModel}
     return models[kind](probs, tokenizer)
+
+
+def _texts_of(model: Any, most: int, prompt: tuple[int, ...] = ()) -> dict[tuple[int, ...], float]:
+    """The probability of each continuation of at most so many tokens and its end, drawn without <unk> and <s>."""
+    found = {}
+    begun = {(): 1.0}
+    for length in range(most + 1):
+        rows = np.array([prompt + ids for ids in begun], np.int32).reshape(len(begun), len(prompt) + length)
+        state = model.start(len(begun))
+        if rows.shape[1]:
+            state = model.advance(state, rows)
+        probs = np.exp(model.logprobs(state).astype(np.float64))
+        probs[:, :2] = 0
+        probs /= probs.sum(axis=1, keepdims=True)
+        found |= {ids: p * row[2] for (ids, p), row in zip(begun.items(), probs, strict=True)}
+        begun = {
+            (*ids, index): p * row[index]
+            for (ids, p), row in zip(begun.items(), probs, strict=True)
+            for index in np.flatnonzero(row).tolist()
+            if index > 2
+        }
+    return found
+
+
+@pytest.fixture(scope="session")
+def texts_of() -> Callable[..., dict[tuple[int, ...], float]]:
+    """Works out the probability of every short text of a small model."""
+    return _texts_of
 
 
 @pytest.fixture(scope="session")
