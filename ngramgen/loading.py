@@ -7,7 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ngramgen.errors import ModelFormatError, ModelNotFoundError
+from ngramgen.errors import ModelFormatError, ModelNotFoundError, NgramgenError, OptionError
+from ngramgen.model import TextTokenizer
+from ngramgen.neural.layout import TRAINING, is_network
+from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.arpa_source import GZIP
 from ngramgen.ngram.file import MAGIC
@@ -21,11 +24,19 @@ from ngramgen.textmodel import TextModel
 _HEAD = 1 << 16  # bytes in which an ARPA file says that it is one
 
 
-def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, verify: bool = False) -> TextModel:
-    """A model from a ``.ngram`` file or an ARPA file (``.arpa``, ``.gz``); None stands for the shipped model.
+def load(
+    name: str | os.PathLike[str] | None = None,
+    precision: str | None = None,
+    *,
+    lenient: bool = False,
+    verify: bool = False,
+) -> TextModel:
+    """A model from a .ngram file, an ARPA file (``.arpa``, ``.gz``), or a folder with a network or an .onnx file of it.
 
-    ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
-    Raises ModelNotFoundError, ModelFormatError, ArpaError.
+    None stands for the shipped model. ``precision`` picks among the forms of a network: "float32", "float16", "int8" or
+    "q4". ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
+    Load networks from people you trust alone. Raises ModelNotFoundError, ModelFormatError, ArpaError, TokenizerError,
+    OptionError, and MissingDependencyError for a network without the extra ``neural``.
     """
     if name is None:
         raise ModelNotFoundError(
@@ -34,18 +45,24 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
         )
     path = Path(name)
     try:
+        if is_network(path):
+            return _from_onnx(path, precision)
         if path.is_dir():
-            raise ModelNotFoundError(f"{path} is a folder; name a .ngram or ARPA file")
+            raise ModelNotFoundError(f"{path} is a folder without a network; name a .ngram or ARPA file")
         if not path.exists():
-            raise ModelNotFoundError(f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file")
+            raise ModelNotFoundError(
+                f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file, or the folder of a network"
+            )
         if not path.is_file():  # opening a pipe would wait for its writer
             raise ModelNotFoundError(f"{path} is a pipe or a device; a model needs a file")
         with path.open("rb") as file:
             head = file.read(_HEAD)
-    except ModelNotFoundError:
+    except NgramgenError:
         raise
     except OSError as error:
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
+    if precision is not None:
+        raise OptionError(f"{path} is no network, so there is no precision to choose")
     if head.startswith(MAGIC) or path.suffix == ".ngram":
         return _from_ngram(path, verify)
     if not head.startswith(GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
@@ -55,8 +72,19 @@ def load(name: str | os.PathLike[str] | None = None, *, lenient: bool = False, v
 
 def _from_ngram(path: Path, verify: bool) -> TextModel:
     model, cleaning, about = load_ngram(path, verify)
-    assert isinstance(model.tokenizer, Tokenizer)
+    assert isinstance(model.tokenizer, TextTokenizer)
     return TextModel(model, model.tokenizer, Cleaner(cleaning), about, check=partial(check_ngram, path, model))
+
+
+def _from_onnx(path: Path, precision: str | None) -> TextModel:
+    model = OnnxModel(path, precision)
+    about = dict(model.layout.about)
+    steps = about.pop("cleaning", ())
+    try:
+        cleaner = Cleaner(steps)
+    except (OptionError, TypeError, AttributeError):
+        raise ModelFormatError(f"{model.layout.folder / TRAINING} names a cleaning that is not known") from None
+    return TextModel(model, model.tokenizer, cleaner, about)
 
 
 def _from_arpa(path: Path, lenient: bool) -> TextModel:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -37,6 +39,42 @@ class Tokenizer(Protocol):
 
     def token(self, index: int) -> str:
         """The text of one id, as a person would be shown it (``</s>`` for 2)."""
+        ...
+
+
+@runtime_checkable
+class TextTokenizer(Tokenizer, Protocol):
+    """A tokenizer with all that `ngramgen.textmodel.TextModel` and what counts lines ask of it."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def leads_with_space(self) -> bool:
+        """Whether a word's token holds the space before it."""
+        ...
+
+    @property
+    def joins_with_space(self) -> bool:
+        """Whether `decode` puts a space between tokens."""
+        ...
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether `encode` takes all lines of a text; else a text is one sentence."""
+        ...
+
+    @property
+    def ends_lines(self) -> bool:
+        """Whether ``</s>`` stands behind each line; else its last tokens are the newline's own."""
+        ...
+
+    def encode_block(self, block: bytes) -> tuple[IntArray, IntArray]:
+        """Ids of the tokens of a block of whole lines, (T,), and before which token each line ends, (L,)."""
+        ...
+
+    def decode_many(self, rows: Sequence[IntArray]) -> list[str]:
+        """`decode` of many rows of ids."""
         ...
 
 

@@ -21,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.atomic import replacing
-from ngramgen.errors import OptionError
+from ngramgen.errors import ArpaError, OptionError
 from ngramgen.evaluation.novelty import Novelty, novelty
 from ngramgen.evaluation.perplexity import LineScores, Perplexity, PerplexityCounter, score_block, score_lines
+from ngramgen.model import TextTokenizer
 from ngramgen.ngram.arpa_writer import write_arpa
 from ngramgen.ngram.damage import blaming, blaming_items
 from ngramgen.ngram.model import NgramModel
@@ -72,7 +73,7 @@ class TextModel:
     """A language model with the cleaning of its training, as text sees it."""
 
     model: Any  # a LanguageModel; Any lets mypy see an engine's faster ways
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     cleaner: Cleaner = field(default_factory=Cleaner)
     about: dict[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
@@ -159,15 +160,20 @@ class TextModel:
         return Generation(prompt, text, generated, result.ids, result.logprob, result.finish_reason)
 
     def prompt_ids(self, prompt: str) -> NDArray[np.int32]:
-        """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen."""
-        if self.tokenizer.leads_with_space:
+        """Ids of the prompt's last line: a line is a sentence, and what comes before it is not seen.
+
+        Of all its lines where the tokenizer reads lines.
+        """
+        if self.tokenizer.reads_lines:
+            line = self.cleaner.text(prompt).rstrip(" ")
+        elif self.tokenizer.leads_with_space:
             line = self.cleaner.text(prompt).rpartition("\n")[2].rstrip(" ")  # the space belongs to the next word
         elif prompt[-1:].isspace() and not self.tokenizer.joins_with_space:
             # to the cleaner, white space at the end of a prompt is inside of a line
             line = self.cleaner.text(prompt + "|").rpartition("\n")[2].removesuffix("|")
         else:
             line = self.cleaner.text(prompt).rpartition("\n")[2]
-        return self.tokenizer.encode(line)
+        return self.tokenizer.encode(line).astype(np.int32, copy=False)
 
     def joined(self, prompt: str, continuation: str) -> str:
         """The prompt and a decoded continuation of `prompt_ids` as one text."""
@@ -212,14 +218,19 @@ class TextModel:
     def score(self, text: str, *, base: float = math.e) -> float:
         """The log-probability of a sentence, ``<s>`` before and ``</s>`` behind it; natural, or to another ``base``.
 
+        Where the tokenizer has tokens for newlines it is that of the text as it stands, with nothing behind it.
         Raises OptionError for a base that no logarithm has.
         """
         if isinstance(base, bool) or not isinstance(base, Real) or not 0 < base < math.inf or base == 1:
             raise OptionError(f"base must be a positive number other than 1, not {base!r}")
-        line = self.cleaner.text(text).replace("\n", " ")
+        line = self.cleaner.text(text)
         with blaming(self.check):
-            scores = score_block(self.model, line.encode("utf-8", "replace") + b"\n")
-        return float(scores.log10[0]) * math.log(10) / math.log(float(base))
+            if self.tokenizer.ends_lines:
+                block = line.replace("\n", " ").encode("utf-8", "replace") + b"\n"
+                natural = float(score_block(self.model, block).log10[0]) * math.log(10)
+            else:
+                natural = float(self.model.score(self.tokenizer.encode(line)).sum())
+        return natural / math.log(float(base))
 
     def score_lines(self, blocks: Iterable[bytes]) -> Iterator[LineScores]:
         """The scores of every line of blocks of whole lines (`ngramgen.text.corpus.read_blocks`)."""
@@ -239,6 +250,13 @@ class TextModel:
         with blaming(self.check):
             return novelty(self.model, map(self.cleaner.lines_block, blocks))
 
+    def embed(self, text: str) -> NDArray[np.float32]:
+        """The mean of a network's last hidden states over a text, (W,) float32. Raises OptionError for an n-gram."""
+        if not hasattr(self.model, "embed"):
+            raise OptionError("only a network has states that embed a text")
+        embedded: NDArray[np.float32] = self.model.embed(self.tokenizer.encode(self.cleaner.text(text)))
+        return embedded
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``.
 
@@ -252,6 +270,8 @@ class TextModel:
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError."""
         model = self._ngram(path)
+        if not isinstance(self.tokenizer, Tokenizer):
+            raise ArpaError(f"an ARPA file cannot hold the tokens of {self.tokenizer.kind}; write a .ngram file")
         with blaming(self.check), replacing(path) as file:
             if os.fspath(path).endswith(".gz"):
                 # no name and no time in the head: the same model gives the same bytes
@@ -267,7 +287,10 @@ class TextModel:
 
     def description(self) -> dict[str, Any]:
         """What the model is and how it was made, as plain values."""
-        table = self._ngram("a description").table
+        if not isinstance(self.model, NgramModel):
+            own = {"tokenizer": self.tokenizer.kind, "cleaning": list(self.cleaner.steps)}
+            return {**self.model.description(), **own, **self.about}
+        table = self.model.table
         return {
             "kind": "ngram",
             "order": table.order,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from ngramgen.ngram.smoothing import Smoothing, smoothing_from_name
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
 from ngramgen.text.corpus import read_blocks
 from ngramgen.text.sentences import split_sentences
+from ngramgen.text.subword import SubwordTokenizer, is_subword, subword_source
 from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, splitter, with_borders
 from ngramgen.text.vocabulary import SPECIALS, Vocabulary, VocabularyBuilder
 from ngramgen.textmodel import TextModel, Texts, sources_of
@@ -34,6 +36,10 @@ from ngramgen.textmodel import TextModel, Texts, sources_of
 MAX_ORDER = 16
 _FIRST = len(SPECIALS)
 _LIMIT = (1 << 31) - 1
+
+_Indexed = tuple[NDArray[np.int32], NDArray[np.int32], int, Tokenizer | SubwordTokenizer]
+"""The corpus as ids with <s> and </s>, the tokens' ranks by first appearance, how many there are, and the tokenizer of
+those that are kept, which are the first."""
 
 
 def train(
@@ -60,7 +66,8 @@ def train(
     ``corpus`` is a path, a list of `pathlib.Path`, a binary file, or a list or iterator of sentences (strings);
     ``field`` and ``errors`` are those of `ngramgen.text.corpus.read_blocks`, ``sentences`` is a method of
     `ngramgen.text.sentences.split_sentences`. ``order`` goes from 1 to 16, ``smoothing`` is a name that
-    `ngramgen.ngram.smoothing.smoothing_from_name` knows, ``tokenizer`` one of `ngramgen.text.tokenizers.KINDS`.
+    `ngramgen.ngram.smoothing.smoothing_from_name` knows, ``tokenizer`` one of `ngramgen.text.tokenizers.KINDS`, or
+    ``bpe``, ``bpe:N`` or ``bpe:FILE`` (`ngramgen.text.subword.subword_source`).
     ``prune`` gives for each order the count up to which its grams are dropped, ``vocab_size``, ``vocab_min_count`` and
     ``vocab_file`` (words between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
     ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
@@ -82,15 +89,22 @@ def train(
     for name, value in (("tokenizer", tokenizer), ("sentences", sentences)):
         if not isinstance(value, str):
             raise OptionError(f"{name} must be a string, not {value!r}")
-    split = splitter(tokenizer)
+    indexed: Callable[[Iterable[bytes]], _Indexed]
+    if is_subword(tokenizer):
+        if copy_filter is not None:
+            raise OptionError("a copy filter bounds words, which the tokens of bpe are not; leave it out")
+        indexed = partial(_subwords, tokenizer, subword_source(tokenizer), limit)
+    else:
+        indexed = partial(_words, tokenizer, splitter(tokenizer), limit)
     cleaner = Cleaner(default_cleaning(tokenizer) if cleaning is None else cleaning)
     raw = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
     blocks = cleaner.blocks(split_sentences(raw, sentences))
-    words, appearance, vocabulary, kept = _indexed(blocks, tokenizer, split, limit)
+    words, appearance, total, made = indexed(blocks)
+    kept = made.vocab_size
     lines = int(np.count_nonzero(words == EOS))
     tokens = len(words) - 2 * lines
     copies = None if copy_filter is None else CopyFilter.build(words, copy_filter, kept)
-    counts = count(words, len(vocabulary), order, appearance)
+    counts = count(words, total, order, appearance)
     del words
     result = estimate(counts, kept, method, thresholds, interpolate_unigrams)
     if not discount_fallback:
@@ -100,7 +114,6 @@ def train(
     about["sentences"] = sentences
     if copies is not None:
         about["copy_filter"] = copies.about()
-    made = Tokenizer(tokenizer, vocabulary.first(kept))
     return TextModel(NgramModel(result.table, made, copies), made, cleaner, about, _notices(result, method))
 
 
@@ -110,7 +123,7 @@ def default_cleaning(tokenizer: str) -> tuple[str, ...]:
     >>> default_cleaning("word")
     ('nfc', 'control', 'whitespace')
     """
-    return DEFAULT_STEPS if tokenizer in ("word", "char") else ()
+    return DEFAULT_STEPS if tokenizer in ("word", "char") or is_subword(tokenizer) else ()
 
 
 class _Counted:
@@ -143,6 +156,13 @@ class _Limit:
     def is_off(self) -> bool:
         return self.size is None and self.min_count is None and self.threshold == 0 and self.file is None
 
+    def refuse(self, kind: str) -> None:
+        """Raise OptionError where there is a limit: the vocabulary of this tokenizer takes none."""
+        if not self.is_off:
+            raise OptionError(
+                f"the vocabulary of the tokenizer {kind} is fixed; leave out its limits and prune order 1 by 0"
+            )
+
     def allowed(self) -> set[bytes] | None:
         """The words of the file; None without one. Raises CorpusError."""
         if self.file is None:
@@ -168,21 +188,22 @@ def _ranked(counts: NDArray[np.int64], keep: NDArray[np.bool_]) -> NDArray[np.in
     return np.lexsort((-counts, ~keep))
 
 
-def _indexed(
-    blocks: Iterable[bytes], kind: str, split: Callable[[bytes], Any], limit: _Limit
-) -> tuple[NDArray[np.int32], NDArray[np.int32], Vocabulary, int]:
-    """The corpus as ids with <s> and </s>, the words' ranks by first appearance, the vocabulary, and how much is kept.
+def _subwords(name: str, source: int | SubwordTokenizer, limit: _Limit, blocks: Iterable[bytes]) -> _Indexed:
+    limit.refuse(name)
+    if isinstance(source, int):
+        blocks = list(blocks)  # read twice: to learn the tokens, and to count them
+        source = SubwordTokenizer.train(blocks, source)
+    made = replace(source, reads_lines=False)
+    chunks = [with_borders(*made.encode_block(block)).astype(np.int32) for block in blocks]
+    return _concatenated(chunks), np.arange(made.vocab_size, dtype=np.int32), made.vocab_size, made
 
-    The words that are kept are the first of the vocabulary.
-    """
+
+def _words(kind: str, split: Callable[[bytes], Any], limit: _Limit, blocks: Iterable[bytes]) -> _Indexed:
     fixed = fixed_vocabulary(kind)
     if fixed is not None:
-        if not limit.is_off:
-            raise OptionError(
-                f"the vocabulary of the tokenizer {kind} is fixed; leave out its limits and prune order 1 by 0"
-            )
+        limit.refuse(kind)
         chunks = [with_borders(fixed.find(s), s.line_ends).astype(np.int32) for s in map(split, blocks)]
-        return _concatenated(chunks), np.arange(len(fixed), dtype=np.int32), fixed, len(fixed)
+        return _concatenated(chunks), np.arange(len(fixed), dtype=np.int32), len(fixed), Tokenizer(kind, fixed)
     allowed = limit.allowed()  # a file that is not there is told before the corpus is read
     builder = VocabularyBuilder()
     chunks = []
@@ -204,7 +225,8 @@ def _indexed(
     vocabulary = Vocabulary.from_tokens([builder.tokens[i] for i in ranked.tolist()])
     appearance = np.empty_like(new_ids)
     appearance[new_ids] = np.arange(len(new_ids), dtype=np.int32)
-    return words, appearance, vocabulary, _FIRST + int(np.count_nonzero(keep))
+    kept = vocabulary.first(_FIRST + int(np.count_nonzero(keep)))
+    return words, appearance, len(vocabulary), Tokenizer(kind, kept)
 
 
 def _concatenated(chunks: list[NDArray[np.int32]]) -> NDArray[np.int32]:

@@ -22,7 +22,7 @@ LAYERS = (
     ("sampling",),
     ("ngram", "neural"),
     ("text",),
-    ("model", "errors", "randomness", "atomic", "samples"),
+    ("model", "errors", "randomness", "atomic", "plots", "samples"),
 )
 """Top-level modules and packages, the highest first: imports run downwards (docs/architecture.md)."""
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import ngramgen
-from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError
+from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError, TokenizerError
 from ngramgen.loading import load
+from tests.neural.tiny import write_own
 
 TEXT = ["a rose is a rose", "a rose", "is it", ""]
 QUERY = "a rose is it red"
@@ -72,7 +73,7 @@ def test_missing(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_folder(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder is told to be one."""
     monkeypatch.chdir(folder)
-    with pytest.raises(ModelNotFoundError, match="is a folder; name a"):
+    with pytest.raises(ModelNotFoundError, match="is a folder without a network; name a"):
         load(name)
 
 
@@ -173,3 +174,61 @@ def test_errors_of_the_caller_stay(folder: Path) -> None:
         model.next("a", k=0)
     with pytest.raises(OptionError, match="temperature"):
         model.generate("a", temperature=-1.0)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of ours with random weights."""
+    for name in ("onnx", "onnxruntime", "tokenizers"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("network")
+    write_own(folder)
+    return folder
+
+
+def test_networks(network: Path) -> None:
+    """A folder is its network in int8 by default, a file or a precision is another form, and all know their making."""
+    model = load(network)
+    assert model.description()["file"] == "model_int8.onnx"
+    assert load(str(network), "float32").description()["file"] == "model.onnx"
+    assert load(network / "model.onnx").description()["precision"] == "float32"
+    found = model.description()
+    assert (found["kind"], found["tokenizer"], found["steps"]) == ("network", "bpe", 7)
+    assert found["cleaning"] == list(model.cleaner.steps) == ["nfc", "whitespace"]
+    assert model.generate("the cat", seed=1, max_new_tokens=5).startswith("the cat")  # type: ignore[union-attr]
+    assert model.embed("the cat").shape == (64,)
+    with pytest.raises(OptionError, match="only an n-gram model"):
+        model.save(network / "copy.ngram")
+
+
+def test_networks_that_are_none(network: Path, tmp_path: Path) -> None:
+    """What is missing from a folder or wrong in it is told with the file."""
+    folder = Path(shutil.copytree(network, tmp_path / "copy"))
+    (folder / "training.json").write_text('{"cleaning": ["scrub"]}')
+    with pytest.raises(ModelFormatError, match=r"training\.json names a cleaning"):
+        load(folder)
+    (folder / "training.json").write_text("[")
+    with pytest.raises(ModelFormatError, match=r"training\.json is damaged"):
+        load(folder)
+    (folder / "training.json").unlink()
+    data = (folder / "model_int8.onnx").read_bytes()
+    (folder / "model_int8.onnx").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelFormatError, match=r"model_int8\.onnx"):
+        load(folder)
+    for content in (None, "", "{}", "[1"):
+        (folder / "tokenizer.json").unlink(missing_ok=True)
+        if content is not None:
+            (folder / "tokenizer.json").write_text(content)
+        with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
+            load(folder, "float32")
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelFormatError, match=r"config\.json is missing"):
+        load(folder)
+
+
+def test_precision_of_a_network_alone(folder: Path) -> None:
+    """An n-gram has no precision to choose, and no states to embed a text by."""
+    with pytest.raises(OptionError, match=r"m\.ngram is no network"):
+        load(folder / "m.ngram", "int8")
+    with pytest.raises(OptionError, match="only a network"):
+        load(folder / "m.ngram").embed("a rose")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import ngramgen
 from ngramgen.errors import ArpaError, CorpusError, OptionError
+from ngramgen.text.subword import SubwordTokenizer
 from ngramgen.textmodel import TextModel, sources_of
 
 LINES = [
@@ -28,7 +29,7 @@ LINES = [
     "Let's say: it's a cat.",
     "naïve café 日本",
 ]
-KINDS = ["word", "whitespace", "char", "byte", "nltk:WhitespaceTokenizer"]
+KINDS = ["word", "whitespace", "char", "byte", "bpe:300", "nltk:WhitespaceTokenizer"]
 
 MODELS: dict[str, TextModel] = {}
 
@@ -36,6 +37,8 @@ MODELS: dict[str, TextModel] = {}
 def model_of(kind: str) -> TextModel:
     if kind.startswith("nltk"):
         pytest.importorskip("nltk")
+    if kind.startswith("bpe"):
+        pytest.importorskip("tokenizers")
     if kind not in MODELS:
         MODELS[kind] = ngramgen.train(LINES, order=4, tokenizer=kind)
     return MODELS[kind]
@@ -72,6 +75,11 @@ def model(request: pytest.FixtureRequest) -> TextModel:
         ("byte", "the quick ", "the quick brown fox"),
         ("byte", "the qu", "the quick brown fox"),
         ("byte", "what?\nthe", "what?\nthe quick brown fox"),
+        ("bpe:300", "the quick", "the quick brown fox"),
+        ("bpe:300", "the quick ", "the quick brown fox"),
+        ("bpe:300", "", "the quick brown fox"),
+        ("bpe:300", "what?\nthe quick", "what?\nthe quick brown fox"),
+        ("bpe:300", "what?\n", "what?\nthe quick brown fox"),
         ("nltk:WhitespaceTokenizer", "the quick", "the quick brown fox"),
         ("nltk:WhitespaceTokenizer", "the quick ", "the quick brown fox"),
     ],
@@ -98,7 +106,7 @@ def test_marks_follow_without_space() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    kind=st.sampled_from(KINDS[:4]),
+    kind=st.sampled_from(KINDS[:5]),
     prompt=st.text("the cadog.,' \n\té", max_size=12),
     seed=st.integers(0, 10**6),
     options=st.sampled_from([{}, {"temperature": 0.7}, {"stop": (" ",)}, {"max_new_tokens": 0}, {"max_new_tokens": 1}]),
@@ -144,6 +152,51 @@ def test_only_the_last_line_of_a_prompt_is_seen(model: TextModel) -> None:
     assert model.next("who knows\n") == model.next("")
 
 
+class Running:
+    """Stands in for a network, to which text runs on over lines: every token has 1/V."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    def score(self, ids: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        return np.full(len(ids), -math.log(self.tokenizer.vocab_size))
+
+
+def test_a_tokenizer_of_lines_reads_them_all() -> None:
+    """The whole cleaned prompt is read, each line end as </s>, but for the space that the next word brings."""
+    pytest.importorskip("tokenizers")
+    tokenizer = dataclasses.replace(model_of("bpe:300").tokenizer, reads_lines=True)  # type: ignore[type-var]
+    model = TextModel(Running(tokenizer), tokenizer, model_of("bpe:300").cleaner)
+    assert model.prompt_ids("").tolist() == []
+    whole = model.prompt_ids(" the  cat\n\na cat \nthe ")
+    assert whole.dtype == np.int32
+    parts = [[*tokenizer.encode(line).tolist(), 2] for line in ("the cat", "", "a cat", "the")]
+    assert whole.tolist() == [i for part in parts for i in part][:-1]
+    assert model.prompt_ids("the\n ").tolist() == model.prompt_ids("the\n").tolist() == parts[3]
+    assert model.joined("the\nthe ", tokenizer.decode(tokenizer.encode_inside(" cat"))) == "the\nthe cat"
+
+
+def test_running_text_has_no_end() -> None:
+    """A tokenizer with tokens for newlines: a score is of the text's own tokens, and perplexity counts no </s>."""
+    library = pytest.importorskip("tokenizers")
+    foreign = library.Tokenizer(library.models.BPE())
+    foreign.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    foreign.decoder = library.decoders.ByteLevel()
+    trainer = library.trainers.BpeTrainer(
+        special_tokens=["<|endoftext|>"], initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(), vocab_size=257
+    )
+    foreign.train_from_iterator([], trainer)
+    tokenizer = SubwordTokenizer.from_json(foreign.to_str(), "bytes")  # </s> and 256 bytes; <unk> and <s> are added
+    model = TextModel(Running(tokenizer), tokenizer)
+    assert tokenizer.vocab_size == 259
+    assert model.score("ab\n", base=259) == pytest.approx(-3)
+    assert model.score("", base=259) == 0
+    found = model.perplexity(["ab", ""])
+    assert (found.tokens, found.perplexity) == pytest.approx((4, 259))
+    [lines] = model.score_lines([b"ab\n\n"])
+    assert lines.tokens.tolist() == [3, 1]
+
+
 def test_next_is_sorted_and_sums_to_less_than_one(model: TextModel) -> None:
     """Best first, probabilities and their logarithms agree, and all of them with <unk> make 1."""
     found = model.next("the", k=10**6)
@@ -160,7 +213,7 @@ def test_next_is_sorted_and_sums_to_less_than_one(model: TextModel) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(kind=st.sampled_from(KINDS[:4]), lines=st.lists(st.text("the cadogxé.,' \t", max_size=15), max_size=6))
+@given(kind=st.sampled_from(KINDS[:5]), lines=st.lists(st.text("the cadogxé.,' \t", max_size=15), max_size=6))
 def test_scores_add_up(kind: str, lines: list[str]) -> None:
     """score, score_lines and perplexity tell the same: natural logarithms, or those to a base."""
     model = model_of(kind)
@@ -191,7 +244,7 @@ def test_bits_are_per_byte_of_the_text_as_it_is(tmp_path: Path) -> None:
     """Cleaning and tokenising take bytes away; the text that was read has them, line ends and all."""
     raw = "the   cat\n\té \n".encode()
     (tmp_path / "text").write_bytes(raw)
-    for kind in KINDS[:4]:
+    for kind in KINDS[:5]:
         found = model_of(kind).perplexity(tmp_path / "text")
         assert found.bits_per_byte == pytest.approx(-found.log10 * math.log2(10) / len(raw))
 
@@ -338,6 +391,13 @@ def test_a_model_that_arpa_cannot_hold_leaves_what_was_there(tmp_path: Path) -> 
         model.save(tmp_path / "m.arpa")
     assert [p.name for p in tmp_path.iterdir()] == ["m.arpa"]
     assert (tmp_path / "m.arpa").read_text("utf-8") == "old"
+
+
+def test_arpa_cannot_hold_subwords(tmp_path: Path) -> None:
+    """It is told, and nothing is written."""
+    with pytest.raises(ArpaError, match="an ARPA file cannot hold the tokens of bpe"):
+        model_of("bpe:300").save(tmp_path / "m.arpa")
+    assert not (tmp_path / "m.arpa").exists()
 
 
 def test_the_description_is_plain() -> None:

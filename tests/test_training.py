@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,10 @@ from ngramgen.ngram.smoothing import METHODS
 from ngramgen.training import default_cleaning
 
 LINES = ["a rose is a rose", "a rose is red", "the rose", "", "the rose is red red red"]
-KINDS = ["word", "whitespace", "char", "byte"]
+KINDS = [
+    *("word", "whitespace", "char", "byte"),
+    pytest.param("bpe:300", marks=pytest.mark.skipif(find_spec("tokenizers") is None, reason="needs tokenizers")),
+]
 
 
 def tokens_of(model: Any) -> list[str]:
@@ -104,12 +108,54 @@ def test_all_sources_make_the_same_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["m.ngram", "m.arpa.gz"])
 def test_the_same_input_makes_the_same_bytes(kind: str, name: str, tmp_path: Path) -> None:
     """Nothing of the time, the place or the process enters a file."""
-    if kind == "byte" and "arpa" in name:
+    if kind in ("byte", "bpe:300") and "arpa" in name:
         pytest.skip("an ARPA file cannot hold the byte 0")
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
         train(LINES, order=3, tokenizer=kind, prune=(0, 0, 1)).save(tmp_path / folder / f"x{name}")
     assert (tmp_path / "one" / f"x{name}").read_bytes() == (tmp_path / "two" / f"x{name}").read_bytes()
+
+
+def test_subwords_keep_their_ids(tmp_path: Path) -> None:
+    """The ids of a tokenizer.json are the model's, and a file, trained here or foreign, makes the same model again."""
+    library = pytest.importorskip("tokenizers")
+    made = train(LINES, order=3, tokenizer="bpe:300")
+    (tmp_path / "tokenizer.json").write_text(made.tokenizer.json, encoding="utf-8")
+    named = train(iter(LINES), order=3, tokenizer=f"bpe:{tmp_path / 'tokenizer.json'}")
+    for model, name in ((made, "a"), (named, "b")):
+        model.save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    mine = library.Tokenizer.from_str(made.tokenizer.json)
+    assert made.tokenizer.encode("a rose").tolist() == mine.encode("a rose").ids
+    assert made.description()["tokenizer"] == "bpe"
+    assert made.description()["cleaning"] == ["nfc", "control", "whitespace"]
+
+
+def test_a_foreign_tokenizer_is_used_by_line(tmp_path: Path) -> None:
+    """Its ids come behind ours, a line ends with </s> and not with a newline, and the file remembers its specials."""
+    library = pytest.importorskip("tokenizers")
+    foreign = library.Tokenizer(library.models.WordLevel({"red": 0, "[E]": 1, "?": 2, "rose": 3}, unk_token="?"))
+    foreign.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
+    foreign.add_special_tokens(["[E]", "[SEP]"])
+    foreign.save(str(tmp_path / "words.json"))
+    model = train(
+        ["red rose", "rose blue", ""], order=2, tokenizer=f"bpe:{tmp_path / 'words.json'}", smoothing="laplace"
+    )
+    assert model.tokenizer.special_ids == [2, -1, 4]
+    assert [model.tokenizer.encode(text).tolist() for text in ("red", "[E]", "blue", "rose")] == [[3], [4], [0], [5]]
+    assert model.about["corpus"]["tokens"] == 4
+    # </s> follows <s> once of three times; red, [E], rose, <unk> and </s> can come: 2 / 8
+    assert model.score("") == pytest.approx(math.log(2 / 8))
+    model.save(tmp_path / "m.ngram")
+    again = load(tmp_path / "m.ngram")
+    assert again.tokenizer.special_ids == [2, -1, 4]
+    assert again.score("red blue") == model.score("red blue")
+
+
+def test_a_copy_filter_needs_words() -> None:
+    """It is refused for bpe before anything is read."""
+    with pytest.raises(OptionError, match="a copy filter bounds words, which the tokens of bpe are not"):
+        train([], tokenizer="bpe", copy_filter=6)
 
 
 # What is kept
@@ -195,7 +241,7 @@ def test_progress_is_told_in_bytes() -> None:
     assert sum(told) == sum(len(line) + 1 for line in LINES)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", KINDS[:4])
 @pytest.mark.parametrize("length", [2, 3, 64])
 def test_a_copy_filter_knows_the_runs_of_the_corpus(kind: str, length: int, tmp_path: Path) -> None:
     """Every run of a cleaned line is known, it is told in few words, and the rest of the model is as without it."""
@@ -283,6 +329,9 @@ def test_bytes_have_a_fixed_vocabulary(limit: dict[str, Any]) -> None:
     """All 256 are known, so a limit is refused."""
     with pytest.raises(OptionError, match="byte"):
         train(LINES, order=2, tokenizer="byte", **limit)
+    if find_spec("tokenizers"):
+        with pytest.raises(OptionError, match="the tokenizer bpe:300 is fixed"):
+            train(LINES, order=2, tokenizer="bpe:300", **limit)
     model = train(LINES, order=2, tokenizer="byte", prune=(0, 1))
     assert model.model.vocab_size == 259
 

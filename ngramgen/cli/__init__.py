@@ -16,13 +16,14 @@ from ngramgen import __version__
 from ngramgen.cli.failures import reported
 
 SUMMARIES = {
-    "train": "Estimate an n-gram model from text.",
+    "train": "Train an n-gram model or a network on text.",
     "generate": "Continue a prompt.",
     "next": "List the most likely next tokens.",
     "score": "Print the log10 probability of each line.",
     "perplexity": "Measure how well a model predicts a text.",
     "novelty": "Measure how much of a text is copied.",
     "info": "Describe a model.",
+    "export": "Write a checkpoint of a network as ONNX files.",
     "convert": "Convert between .ngram and ARPA files.",
 }
 """Name and one-line summary of every command, in the order of the help page: it is shown without importing them."""

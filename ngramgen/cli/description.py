@@ -68,6 +68,8 @@ def _smoothing(value: Any) -> str:
 
 
 def _corpus(value: Any) -> str:
+    if isinstance(value, dict) and "lines" not in value:  # a network's
+        return _spoken(value)
     return f"{value['lines']:,} lines, {value['tokens']:,} tokens, {size_text(value['bytes'])}"
 
 

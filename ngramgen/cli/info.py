@@ -18,7 +18,7 @@ from ngramgen.cli.output import json_text, write_fields, write_lines
 def command(model: str | None, verify: bool, as_json: bool) -> None:
     """Describe MODEL: its kind, size, vocabulary, n-grams and discounts, and how it was made.
 
-    MODEL is a .ngram or ARPA file, as the option -m of other commands takes it.
+    MODEL is a .ngram or ARPA file or the folder of a network, as the option -m of other commands takes it.
 
     \b
     Example:
@@ -28,7 +28,7 @@ def command(model: str | None, verify: bool, as_json: bool) -> None:
     from ngramgen.loading import load
 
     description = load(model, verify=verify).description()
-    if model is not None and Path(model).is_file():
+    if model is not None and Path(model).is_file() and "file_bytes" not in description:
         description["file_bytes"] = Path(model).stat().st_size
     if as_json:
         write_lines([json_text(description)])

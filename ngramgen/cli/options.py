@@ -21,7 +21,7 @@ model_option = click.option(
     "--model",
     type=click.Path(),  # names pass too; shells complete it as a path
     metavar="MODEL",
-    help="A .ngram or ARPA file.",
+    help="A .ngram or ARPA file, or the folder of a network.",
 )
 """``-m/--model`` as ``model: str | None``, whatever ``ngramgen.load`` takes; None is the shipped model."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ngramgen.cli import network
 from ngramgen.cli.description import order_rows, size_text
 from ngramgen.cli.inputs import corpus_sources
 from ngramgen.cli.options import json_option, output_option
@@ -24,6 +25,13 @@ def _thresholds(ctx: click.Context, param: click.Parameter, value: str | None) -
 
 def _names(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for part in value for name in part.replace(",", " ").split())
+
+
+def network_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a network."""
+    for option in reversed(network.OPTIONS):
+        command = option(command)
+    return command
 
 
 def cleaning_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +61,12 @@ _CLEANING = (
 @click.command()
 @click.argument("corpus", nargs=-1, required=True, metavar="CORPUS...", type=click.Path(allow_dash=True))
 @output_option
+@click.option(
+    "--engine",
+    type=click.Choice(["ngram", "transformer"]),
+    default="ngram",
+    help="What to train: an n-gram model, or a small network, which needs the extra train.",
+)
 @click.option("--order", type=int, default=5, metavar="N", help="Length of the longest n-grams.")
 @click.option(
     "--smoothing",
@@ -63,9 +77,10 @@ _CLEANING = (
 )
 @click.option(
     "--tokenizer",
-    default="word",
+    show_default="word; bpe for a network",
     metavar="NAME",
-    help="word for raw text, whitespace for text that is tokenised already, char, byte, or nltk:NAME.",
+    help="word for raw text, whitespace for text that is tokenised already, char, byte, nltk:NAME, or bpe: subwords "
+    "learnt from the text, 8192 of them or N with bpe:N, or with bpe:FILE those of a tokenizer.json.",
 )
 @click.option(
     "--prune",
@@ -107,8 +122,12 @@ _CLEANING = (
     help="Remember which runs of N tokens the text holds, so that generated text can be kept from copying them; 6 "
     "suits words.",
 )
+@network_options
 @json_option
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     corpus: tuple[str, ...],
     output: Path,
     clean: tuple[str, ...],
@@ -117,14 +136,15 @@ def command(
     min_length: int | None,
     max_length: int | None,
     deduplicate: bool,
+    engine: str,
     order: int,
     smoothing: str,
-    tokenizer: str,
+    tokenizer: str | None,
     copy_filter: int | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Estimate an n-gram model from the text of all CORPUS files and write it to FILE.
+    """Train a model on the text of all CORPUS files and write it to FILE, or a network to a folder of that name.
 
     Files are UTF-8 text, JSON Lines (.jsonl), .csv or .tsv, packed (.gz, .bz2, .xz, .zst) or not; - is standard input.
     FILE ends in .ngram, or in .arpa or .arpa.gz for other programs. A summary goes to standard error; --json describes
@@ -134,22 +154,32 @@ def command(
     Examples:
       ngramgen train fables.txt -o fables.ngram
       ngramgen train *.txt.gz -o model.arpa --order 3 --tokenizer whitespace --prune 0,0,1
+      ngramgen train fables.txt --engine transformer --size tiny --time 2m -o network
     """
     if no_clean and clean:
         raise click.UsageError("--clean and --no-clean exclude each other.")
+    network.refuse_others(context, engine)
     added = _added_steps(lowercase, min_length, max_length, deduplicate)
+    of_network = {name: options.pop(name) for name in network.NAMES}
+    if engine == "transformer":
+        cleaning = _cleaning("bpe", () if no_clean else clean or None, added)
+        shared = {name: options[name] for name in ("field", "errors")}
+        network.train(corpus, output, cleaning, tokenizer, as_json=as_json, **shared, **of_network)
+        return
+    tokenizer = tokenizer or "word"
     cleaning = _cleaning(tokenizer, () if no_clean else clean or None, added)
     check_model_output(output, "--output")
-    _check_format(output, order, smoothing, copy_filter)
+    _check_format(output, order, smoothing, tokenizer, copy_filter)
     sources = corpus_sources(corpus)
 
     from ngramgen.errors import TokenizerError
     from ngramgen.text.corpus import corpus_bytes
+    from ngramgen.text.subword import is_subword, subword_source
     from ngramgen.text.tokenizers import splitter
     from ngramgen.training import train
 
     try:
-        splitter(tokenizer)
+        subword_source(tokenizer) if is_subword(tokenizer) else splitter(tokenizer)
     except TokenizerError as error:
         raise click.BadParameter(str(error), param_hint="--tokenizer") from None
     began = time.monotonic()
@@ -175,9 +205,10 @@ def command(
         write_lines([json_text(description)])
 
 
-def _check_format(output: Path, order: int, smoothing: str, copy_filter: int | None) -> None:
+def _check_format(output: Path, order: int, smoothing: str, tokenizer: str, copy_filter: int | None) -> None:
     """Refuse before training what the writer of ARPA files would refuse after it, or leave out."""
     from ngramgen.ngram.smoothing import smoothing_from_name
+    from ngramgen.text.subword import is_subword
 
     if output.name.endswith(".ngram"):
         return
@@ -185,6 +216,8 @@ def _check_format(output: Path, order: int, smoothing: str, copy_filter: int | N
         raise click.BadParameter(
             f"an ARPA file cannot hold a model with {smoothing} smoothing; write a .ngram file.", param_hint="--output"
         )
+    if is_subword(tokenizer):
+        raise click.BadParameter("an ARPA file cannot hold bpe's tokens; write a .ngram file.", param_hint="--output")
     if copy_filter is not None:
         raise click.BadParameter("an ARPA file cannot hold a copy filter; write a .ngram file.", param_hint="--output")
 

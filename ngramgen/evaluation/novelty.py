@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ngramgen.evaluation.perplexity import pieces
 from ngramgen.ngram.copies import RECOMMENDED, CopyFilter, RunSet, check_length, copies_of, run_hashes, spread
-from ngramgen.text.splitting import Spans
+from ngramgen.text.splitting import Spans, pieces
 from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.text.vocabulary import Vocabulary, token_keys
 from ngramgen.text.words import holds_word, run_together

@@ -3,6 +3,7 @@
 Let L be the sum of log10 p over all tokens (``</s>`` of every line included, ``<s>`` not), N their number, and let L'
 and N' leave out the tokens that the vocabulary lacks. Then perplexity = 10^(-L/N), perplexity_excluding_oov =
 10^(-L'/N'), and bits_per_byte = -L log2(10) / bytes of the text before cleaning, each line end counted as one.
+A tokenizer that has tokens for newlines ends no line with </s>: theirs are counted.
 """
 
 from __future__ import annotations
@@ -16,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import BOS, UNK, LanguageModel
+from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import with_borders
-
-PIECE = 1 << 18
-"""Bytes scored at a time, so that what belongs to them stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +54,20 @@ def score_block(model: LanguageModel, block: bytes) -> LineScores:
     return LineScores(log10, tokens, np.add.reduceat((words == UNK).astype(np.int64), begins))
 
 
+def _running_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """As `_token_logprobs`, of lines that follow each other, for a model that sees the ones before."""
+    if not hasattr(model, "score_running"):
+        return _token_logprobs(model, block)
+    words = with_borders(*model.tokenizer.encode_block(block), with_ends=model.tokenizer.ends_lines)
+    return words, model.score_running(words)
+
+
 def _token_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Words with their borders, (T,), and the natural log-probability of each, 0 at <s>."""
-    words = with_borders(*model.tokenizer.encode_block(block))
+    """Words with their borders, (T,), and the natural log-probability of each in its sentence alone, 0 at <s>.
+
+    Where the tokenizer has tokens for newlines there is no </s>, and <s> only tells where a line begins.
+    """
+    words = with_borders(*model.tokenizer.encode_block(block), with_ends=model.tokenizer.ends_lines)
     if hasattr(model, "score_text"):
         return words, model.score_text(words)
     natural = np.zeros(len(words))
@@ -65,15 +75,6 @@ def _token_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArra
     for begin, end in zip(begins, [*begins[1:], len(words)], strict=True):
         natural[begin + 1 : end] = model.score(words[begin + 1 : end])
     return words, natural
-
-
-def pieces(block: bytes, size: int = PIECE) -> Iterator[bytes]:
-    """The block in pieces of about ``size`` bytes, cut at line ends."""
-    begin = 0
-    while begin < len(block):
-        end = block.rfind(b"\n", begin, begin + size) + 1 or block.find(b"\n", begin) + 1 or len(block)
-        yield block[begin:end]
-        begin = end
 
 
 @dataclass
@@ -90,7 +91,7 @@ class PerplexityCounter:
     def add(self, block: bytes, size: int) -> None:
         """Score a block of whole lines that stood for ``size`` bytes of text."""
         for piece in pieces(block):
-            words, natural = _token_logprobs(self.model, piece)
+            words, natural = _running_logprobs(self.model, piece)
             unknown = words == UNK
             self.tokens += len(words) - int(np.count_nonzero(words == BOS))
             self.oov += int(np.count_nonzero(unknown))

@@ -35,9 +35,13 @@ class Checker:
             raise ModelFormatError(f"{self.path}: section {section!r} {problem}; the file is damaged")
 
 
-def check_contents(table: NgramTable, vocabulary: Vocabulary, check: Checker) -> None:
-    """Read all of a model whose sections have the right sizes and types. Raises ModelFormatError, naming a section."""
-    _check_vocabulary(vocabulary, check)
+def check_contents(table: NgramTable, vocabulary: Vocabulary | None, check: Checker) -> None:
+    """Read all of a model whose sections have the right sizes and types; None for a tokenizer without vocabulary.
+
+    Raises ModelFormatError, naming a section.
+    """
+    if vocabulary is not None:
+        _check_vocabulary(vocabulary, check)
     unigrams = table.unigrams
     right = bool(((unigrams >= 0) & (unigrams <= 1)).all() and (unigrams[EOS:] > 0).any())
     check("unigrams", right, "has numbers that are no probabilities")

@@ -18,7 +18,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgpack
@@ -80,11 +80,13 @@ def _bytes_of(array: NDArray[Any]) -> memoryview:
     return memoryview(little.reshape(-1).view(np.uint8).data) if little.size else memoryview(b"")
 
 
-def read(path: str | os.PathLike[str], verify: bool = False) -> tuple[dict[str, Any], Arrays]:
+def read(
+    path: str | os.PathLike[str], verify: bool = False, always: Collection[str] = ()
+) -> tuple[dict[str, Any], Arrays]:
     """The meta data and the mapped arrays of a model file.
 
     Raises ModelNotFoundError where there is none, ModelFormatError where it is not a whole ngramgen file of version 1;
-    with ``verify`` also where a section's checksum is wrong.
+    with ``verify`` also where a section's checksum is wrong. That of the sections in ``always`` is checked anyway.
     """
     mapped = _mapped(path)
     size = len(mapped)
@@ -107,7 +109,7 @@ def read(path: str | os.PathLike[str], verify: bool = False) -> tuple[dict[str, 
         name, array = _section(path, mapped, size, body, end, section)
         if name in arrays:
             raise ModelFormatError(f"{path}: the header names section {name!r} twice")
-        if verify and zlib.crc32(_bytes_of(array)) != section["crc32"]:
+        if (verify or name in always) and zlib.crc32(_bytes_of(array)) != section["crc32"]:
             raise ModelFormatError(f"{path}: section {name!r} at byte {body + section['offset']} is damaged (checksum)")
         arrays[name] = array
         end += section["length"] + -section["length"] % _ALIGN

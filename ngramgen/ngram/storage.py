@@ -17,8 +17,9 @@ from ngramgen.ngram.file import Arrays
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.table import GramOrder, NgramTable
 from ngramgen.text.cleaning import Cleaner
+from ngramgen.text.subword import KIND, SubwordTokenizer
 from ngramgen.text.tokenizers import KINDS, Tokenizer
-from ngramgen.text.vocabulary import HashIndex, Vocabulary
+from ngramgen.text.vocabulary import SPECIALS, HashIndex, Vocabulary
 
 _PARTS = ("packed", "children", "shifts", "values", "contexts")
 _META = {
@@ -33,8 +34,11 @@ _META = {
     "context_bits": list,
     "about": dict,
 }
-_OPTIONAL = {"copy_filter": int}
-"""The key and the section ``copies`` of a model that knows the runs of its training text; both are there or neither."""
+_OPTIONAL = {"copy_filter": int, "special_ids": list}
+"""``copy_filter`` comes with the section ``copies``, in a model that knows the runs of its training text;
+``special_ids`` with the section ``tokenizer``, in one of the tokenizer bpe."""
+_JSON = "tokenizer"
+"""The section with the tokenizer.json of bpe, in place of those of the vocabulary."""
 
 
 def save_ngram(
@@ -42,7 +46,7 @@ def save_ngram(
 ) -> None:
     """Write a model with the cleaning of its text and what is to be told of its making. Raises OSError."""
     table, tokenizer = model.table, model.tokenizer
-    if not isinstance(tokenizer, Tokenizer):
+    if not isinstance(tokenizer, Tokenizer | SubwordTokenizer):
         raise TokenizerError(
             f"{path}: a tokenizer of type {type(tokenizer).__name__} cannot be written to a .ngram file"
         )
@@ -60,20 +64,26 @@ def save_ngram(
     }
     if model.copies is not None:
         meta["copy_filter"] = model.copies.length
-    vocabulary = tokenizer.vocabulary
-    arrays: Arrays = {
-        "vocabulary.data": vocabulary.data,
-        "vocabulary.offsets": vocabulary.offsets.astype(np.uint32 if vocabulary.data.size < 1 << 32 else np.uint64),
-        "vocabulary.keys": vocabulary.index.keys,
-        "vocabulary.slots": vocabulary.index.slots,
-        "unigrams": table.unigrams,
-        "unigram_contexts": table.unigram_contexts,
-    }
+    if isinstance(tokenizer, SubwordTokenizer):
+        meta["special_ids"] = tokenizer.special_ids
+    arrays = _tokenizer_arrays(tokenizer) | {"unigrams": table.unigrams, "unigram_contexts": table.unigram_contexts}
     for k, order in enumerate(table.orders, start=2):
         arrays |= {f"{part}.{k}": getattr(order, part) for part in _PARTS}
     if model.copies is not None:
         arrays["copies"] = model.copies.bits
     file.write(path, meta, arrays)
+
+
+def _tokenizer_arrays(tokenizer: Tokenizer | SubwordTokenizer) -> Arrays:
+    if isinstance(tokenizer, SubwordTokenizer):
+        return {_JSON: np.frombuffer(tokenizer.json.encode(), np.uint8)}
+    vocabulary = tokenizer.vocabulary
+    return {
+        "vocabulary.data": vocabulary.data,
+        "vocabulary.offsets": vocabulary.offsets.astype(np.uint32 if vocabulary.data.size < 1 << 32 else np.uint64),
+        "vocabulary.keys": vocabulary.index.keys,
+        "vocabulary.slots": vocabulary.index.slots,
+    }
 
 
 def load_ngram(
@@ -83,7 +93,7 @@ def load_ngram(
 
     Raises ModelNotFoundError, and ModelFormatError for a damaged file; with ``verify`` all its bytes are checked.
     """
-    meta, arrays = file.read(path, verify)
+    meta, arrays = file.read(path, verify, always=(_JSON,))
     kinds = _META | {key: kind for key, kind in _OPTIONAL.items() if key in meta}
     wrong = next((key for key, kind in kinds.items() if type(meta.get(key)) is not kind), None)
     if wrong is not None or set(meta) != set(kinds) or meta["kind"] != "ngram":
@@ -91,34 +101,41 @@ def load_ngram(
     orders = meta["order"] - 1
     if not 0 <= orders <= len(arrays):
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
-    expected = {"vocabulary.data", "vocabulary.offsets", "vocabulary.keys", "vocabulary.slots"}
+    is_bpe = meta["tokenizer"] == KIND
+    expected = {_JSON} if is_bpe else {f"vocabulary.{part}" for part in ("data", "offsets", "keys", "slots")}
     expected |= {"unigrams", "unigram_contexts"} | {f"{part}.{k}" for part in _PARTS for k in range(2, orders + 2)}
     expected |= {"copies"} if "copy_filter" in meta else set()
     if set(arrays) != expected:
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
-    if meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
+    if is_bpe != ("special_ids" in meta) or (is_bpe and "copy_filter" in meta):
+        raise ModelFormatError(f"{path}: the header's keys are not those of a model with the tokenizer {KIND}")
+    if not is_bpe and meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
         raise ModelFormatError(f"{path}: the tokenizer {meta['tokenizer'][:40]!r} is not known to this ngramgen")
     cleaning = _cleaning(path, meta["cleaning"])
     check = Checker(path)
-    vocabulary = _vocabulary(arrays, check)
-    table = _table(meta, arrays, check)
-    check(
-        "unigrams",
-        len(vocabulary) == table.vocab_size,
-        f"has {table.vocab_size} words, the vocabulary {len(vocabulary)}",
-    )
+    tokenizer: Tokenizer | SubwordTokenizer
+    if is_bpe:
+        tokenizer = _subword(meta["special_ids"], arrays[_JSON], check)
+    else:
+        tokenizer = Tokenizer(meta["tokenizer"], _vocabulary(arrays, check))
+    table, size = _table(meta, arrays, check), tokenizer.vocab_size
+    check("unigrams", size == table.vocab_size, f"has {table.vocab_size} words, the vocabulary {size}")
     copies = _copies(meta["copy_filter"], arrays["copies"], check) if "copy_filter" in meta else None
+    model = NgramModel(table, tokenizer, copies)
     if verify:
-        check_contents(table, vocabulary, check)
-    return NgramModel(table, Tokenizer(meta["tokenizer"], vocabulary), copies), cleaning, meta["about"]
+        _check_model(model, check)
+    return model, cleaning, meta["about"]
 
 
 def check_ngram(path: str | os.PathLike[str], model: NgramModel) -> None:
     """Read all that a model was mapped from. Raises ModelFormatError, naming file and section, where it is damaged."""
-    assert isinstance(model.tokenizer, Tokenizer)
     with suppress(ModelNotFoundError):  # the name may be gone, or another's by now; the map is still here
         file.read(path, verify=True)
-    check_contents(model.table, model.tokenizer.vocabulary, Checker(path))
+    _check_model(model, Checker(path))
+
+
+def _check_model(model: NgramModel, check: Checker) -> None:
+    check_contents(model.table, model.tokenizer.vocabulary if isinstance(model.tokenizer, Tokenizer) else None, check)
 
 
 def _cleaning(path: str | os.PathLike[str], steps: list[Any]) -> tuple[str, ...]:
@@ -141,6 +158,18 @@ def _vocabulary(arrays: Arrays, check: Checker) -> Vocabulary:
     right = slots.dtype == np.uint32 and slots.ndim == 1 and size > len(keys) and size & (size - 1) == 0
     check("vocabulary.slots", right, "has the wrong size or type")
     return Vocabulary(data, offsets, HashIndex(slots, keys))
+
+
+def _subword(special_ids: list[Any], data: NDArray[Any], check: Checker) -> SubwordTokenizer:
+    check(_JSON, data.dtype == np.uint8 and data.ndim == 1, "has the wrong type")
+    right = len(special_ids) == len(SPECIALS) and all(type(i) is int for i in special_ids)
+    check(_JSON, right, "comes with a list of special ids of the wrong form")
+    unk, bos, eos = special_ids
+    try:
+        text = data.tobytes().decode()
+        return SubwordTokenizer.from_json(text, "its text", unk_id=unk, bos_id=bos, eos_id=eos, reads_lines=False)
+    except (TokenizerError, UnicodeDecodeError) as error:
+        raise ModelFormatError(f"{check.path}: section {_JSON!r}: {str(error)[:200]}; the file is damaged") from None
 
 
 def _copies(length: int, bits: NDArray[Any], check: Checker) -> CopyFilter:

@@ -15,7 +15,6 @@ from ngramgen.loading import load
 from ngramgen.pipelines.generation import TextGenerationPipeline
 from ngramgen.pipelines.tokenizer import PipelineTokenizer
 from ngramgen.sampling.checks import refusal
-from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.textmodel import TextModel
 
 __all__ = ["PipelineTokenizer", "TextGenerationPipeline", "pipeline"]
@@ -111,4 +110,4 @@ def _is_own(tokenizer: object, loaded: TextModel, model: object) -> bool:
         return tokenizer is None or tokenizer == model
     if isinstance(tokenizer, PipelineTokenizer):
         return tokenizer.model is loaded
-    return isinstance(tokenizer, Tokenizer) and tokenizer is loaded.tokenizer
+    return tokenizer is loaded.tokenizer

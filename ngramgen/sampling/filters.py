@@ -92,8 +92,7 @@ def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) 
 
     def filters(logprobs: FloatArray, moment: Moment) -> Rows:
         check_vocabulary([highest_named], logprobs.shape[1])
-        rows = np.array(logprobs, dtype=np.float64)
-        exclude(rows, _NEVER)
+        rows = possible(logprobs)
         for change in changes:
             change(rows, moment)
         if options.is_greedy:
@@ -109,6 +108,18 @@ def build_filters(options: SamplingOptions, tokenizer: Tokenizer | None = None) 
         return spread(best, columns, width)
 
     return filters
+
+
+def possible(logprobs: FloatArray) -> Rows:
+    """The rows as they are, without ``<unk>`` and ``<s>``, to draw from: float64, not normalised again.
+
+    >>> import numpy as np
+    >>> np.exp(possible(np.log([[0.25, 0.25, 0.5]])))
+    array([[0. , 0. , 0.5]])
+    """
+    rows = np.array(logprobs, dtype=np.float64)
+    exclude(rows, _NEVER)
+    return rows
 
 
 def truncate_ranked(options: SamplingOptions) -> Callable[[FloatArray], Rows]:

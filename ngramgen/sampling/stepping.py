@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from ngramgen.model import EOS
 from ngramgen.randomness import uniforms
 from ngramgen.sampling.copying import guard_of
 from ngramgen.sampling.draw import draw, greedy
-from ngramgen.sampling.filters import build_filters
+from ngramgen.sampling.filters import build_filters, possible
 from ngramgen.sampling.mirostat import next_surprise
 from ngramgen.sampling.moment import Moment
 
@@ -84,6 +85,11 @@ class _Chooser:
     filters: Filter
     options: SamplingOptions
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether nothing is filtered but what no model says."""
+        return self.options.is_plain and not self.options.min_new_tokens
+
     def choose(
         self,
         logprobs: FloatArray,
@@ -103,6 +109,10 @@ class _Chooser:
             part = logprobs[some]
             if guard is not None and copied is not None:
                 part = guard.mask(copied.select(np.arange(begin, begin + len(part))), part)
+            if self.is_plain:  # draw() takes rows of any sum
+                found.append(draw(possible(part), uniforms(seeds[some], step)))
+                permitted.append(surprise[some])
+                continue
             chances = uniforms(seeds[some], step + CHANCES) if self.options.xtc_probability else np.zeros(len(part))
             filtered = self.filters(part, Moment(history[some], step, chances, surprise[some]))
             tokens = greedy(filtered) if self.options.is_greedy else draw(filtered, uniforms(seeds[some], step))

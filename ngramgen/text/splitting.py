@@ -10,6 +10,7 @@ into a buffer of bytes, so that one piece of code turns tokens into keys whateve
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +22,9 @@ Offsets = NDArray[np.int64]
 
 PADDING = 16
 """Zero bytes behind every buffer, so that reading it in 8-byte words never runs over its end."""
+
+PIECE = 1 << 18
+"""Bytes of text treated at a time, so that what belongs to them stays in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Spans:
 def padded(block: bytes) -> Bytes:
     """The block as an array of bytes with the padding that `Spans` asks for."""
     return np.frombuffer(block + bytes(PADDING + -len(block) % 8), dtype=np.uint8)
+
+
+def pieces(block: bytes, size: int = PIECE) -> Iterator[bytes]:
+    """A block of whole lines in pieces of about ``size`` bytes, cut at line ends."""
+    begin = 0
+    while begin < len(block):
+        end = block.rfind(b"\n", begin, begin + size) + 1 or block.find(b"\n", begin) + 1 or len(block)
+        yield block[begin:end]
+        begin = end
 
 
 def split_whitespace(block: bytes) -> Spans:

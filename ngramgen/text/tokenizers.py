@@ -65,6 +65,16 @@ class Tokenizer:
         return self.kind == "word"
 
     @property
+    def reads_lines(self) -> bool:
+        """Whether the earlier lines of a text are read too: a line is a sentence, so never."""
+        return False
+
+    @property
+    def ends_lines(self) -> bool:
+        """Whether </s> stands behind each line of a block: always."""
+        return True
+
+    @property
     def _separator(self) -> bytes:
         return b" " if self.joins_with_space else b""
 
@@ -141,7 +151,11 @@ def splitter(kind: str) -> Splitter:
         return _SPLITTERS[kind]
     if kind.startswith("nltk:"):
         return _nltk_splitter(kind.removeprefix("nltk:"))
-    raise TokenizerError(f"there is no tokenizer {kind!r}; the kinds are {', '.join(KINDS)}")
+    if kind == "bpe" or kind.startswith("bpe:"):
+        raise TokenizerError(f"the tokenizer {kind} does not cut text into words; the others are {', '.join(KINDS)}")
+    raise TokenizerError(
+        f"there is no tokenizer {kind!r}; the kinds are {', '.join(KINDS)}, and bpe, bpe:N or bpe:FILE"
+    )
 
 
 def fixed_vocabulary(kind: str) -> Vocabulary | None:
@@ -199,9 +213,14 @@ def _missing_data(name: str, error: LookupError) -> MissingDependencyError:
     )
 
 
-def with_borders(ids: NDArray[np.int64], line_ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Sentences with <s> before and </s> behind each, one after the other, (T + 2 L,) int64."""
+def with_borders(ids: NDArray[np.int64], line_ends: NDArray[np.int64], *, with_ends: bool = True) -> NDArray[np.int64]:
+    """Sentences with <s> before and </s> behind each, one after the other, (T + 2 L,) int64.
+
+    With ``with_ends`` False no </s> stands behind them, (T + L,).
+    """
     lines = len(line_ends)
+    if not with_ends:
+        return np.insert(ids, np.append(0, line_ends)[:lines], BOS)
     result = np.empty(len(ids) + 2 * lines, np.int64)
     ends = line_ends + 2 * np.arange(1, lines + 1) - 1
     inner = np.ones(len(result), bool)

@@ -163,6 +163,25 @@ def test_arpa_of_every_smoothing(
     assert f"cannot hold a model with {smoothing} smoothing" in result.stderr
 
 
+def test_subwords(invoke: Invoke, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--tokenizer bpe:N learns them from the text; what does not go with them is misuse, told before training."""
+    pytest.importorskip("tokenizers")
+    output = tmp_path / "m.ngram"
+    found = described(invoke, corpus, "-o", output, "--tokenizer", "bpe:270")
+    assert (found["tokenizer"], found["vocab_size"]) == ("bpe", 259)  # no pair of tokens comes twice within a word
+    assert ngramgen.load(output).score("a b") > ngramgen.load(output).score("b a")
+    monkeypatch.setattr(training, "train", None)  # not called
+    for name, options, named in (
+        ("m.arpa", ["--tokenizer", "bpe"], "cannot hold bpe's tokens"),
+        ("n.ngram", ["--tokenizer", "bpe:9"], "vocabulary of 9 entries is too small"),
+        ("n.ngram", ["--tokenizer", "bpe:none.json"], "none.json cannot be read"),
+        ("n.ngram", ["--tokenizer", f"bpe:{corpus}"], "corpus.txt is no tokenizer.json"),
+    ):
+        result = invoke("train", corpus, "-o", tmp_path / name, *options)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert named in result.stderr
+
+
 def test_no_discount_fallback(invoke: Invoke, corpus: Path, tmp_path: Path) -> None:
     """Without fallback a text that is too small is refused and no file appears."""
     result = invoke("train", corpus, "-o", tmp_path / "m.ngram", "--no-discount-fallback")
@@ -184,6 +203,7 @@ def test_no_discount_fallback(invoke: Invoke, corpus: Path, tmp_path: Path) -> N
         (["--vocab-size", "0"], "vocab_size"),
         (["--errors", "ignore"], "'--errors'"),
         (["--sentences", "comma"], "comma"),
+        (["--tokenizer", "words"], "there is no tokenizer 'words'"),
     ],
 )
 def test_misuse(invoke: Invoke, corpus: Path, tmp_path: Path, options: list[str], named: str) -> None:

@@ -47,6 +47,7 @@ def kinds() -> list[Kind]:
     ]
     made += [Kind(f"order-{order}", {**whitespace, "order": order}) for order in range(1, 9)]
     made += [Kind(f"tokenizer-{kind}", {"tokenizer": kind, "order": 4}) for kind in ("word", "char", "byte")]
+    made += [Kind("tokenizer-bpe", {"tokenizer": "bpe:300", "order": 4})]
     made += [Kind("tokenizer-nltk", {"tokenizer": "nltk:TreebankWordTokenizer", "order": 3})]
     made += [
         Kind(f"pruned-{name}", {**whitespace, "smoothing": name, "order": 4, "prune": (0, 0, 1)}) for name in METHODS
@@ -57,7 +58,8 @@ def kinds() -> list[Kind]:
     made += [Kind("limited-pruned", {"order": 4, "vocab_min_count": 2, "prune": (0, 1)})]
     made += [Kind("no-interpolated-unigrams", {**whitespace, "order": 3, "interpolate_unigrams": False})]
     loaded = [Kind(f"{kind.name}.ngram", kind.options, ".ngram") for kind in made]
-    holds = [k for k in made if k.options.get("smoothing") not in WITHOUT_ARPA and k.options.get("tokenizer") != "byte"]
+    holds = [k for k in made if k.options.get("smoothing") not in WITHOUT_ARPA]
+    holds = [k for k in holds if k.options.get("tokenizer") not in ("byte", "bpe:300")]
     loaded += [Kind(f"{kind.name}.arpa", kind.options, ".arpa") for kind in holds]
     return made + loaded + [Kind("order-5.arpa.gz", {**whitespace, "order": 5}, ".arpa.gz")]
 
@@ -67,6 +69,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     found: Kind = request.param
     if found.options.get("tokenizer", "").startswith("nltk"):
         pytest.importorskip("nltk")
+    if found.options.get("tokenizer", "").startswith("bpe"):
+        pytest.importorskip("tokenizers")
     return found
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import ngramgen
 from ngramgen.errors import OptionError, TokenizerError
 from ngramgen.evaluation.novelty import Novelty, NoveltyCounter, Reference, model_reference, novelty, text_reference
-from ngramgen.evaluation.perplexity import pieces
+from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import splitter
 
 CORPUS = ["the cat sat on the mat", "a dog ran , and the cat sat"]

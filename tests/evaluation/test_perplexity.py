@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import ngramgen
-from ngramgen.evaluation.perplexity import PerplexityCounter, pieces, score_block
+from ngramgen.evaluation.perplexity import PerplexityCounter, score_block
+from ngramgen.text.splitting import pieces
 from ngramgen.textmodel import TextModel
 
 
@@ -92,17 +92,6 @@ def test_unknown_words_without_probability(tmp_path: Path) -> None:
     assert found.perplexity > 1e9
 
 
-@settings(max_examples=60, deadline=None)
-@given(lines=st.lists(st.text("ab \té", max_size=8), max_size=12), size=st.integers(1, 40))
-def test_pieces_are_whole_lines(lines: list[str], size: int) -> None:
-    """Joined they are the block; each ends with its last line, and none is empty."""
-    block = "".join(f"{line}\n" for line in lines).encode()
-    found = list(pieces(block, size))
-    assert b"".join(found) == block
-    assert all(piece.endswith(b"\n") for piece in found)
-    assert all(len(piece) <= size or piece.count(b"\n") == 1 for piece in found)
-
-
 @pytest.mark.parametrize("piece", [1, 7, 1 << 18])
 def test_pieces_do_not_matter(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
     """Sums and lines are the same however small the pieces are that are scored together."""
@@ -162,3 +151,32 @@ def test_lines_score_as_with_kenlm(shared_data: Path, tmp_path: Path) -> None:
     # a line of a hundred words and more adds up a hundred values of single precision
     expected = [sum(s[0] for s in theirs.full_scores(line.decode().rstrip("\n"))) for line in lines]
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_running_text_by_hand() -> None:
+    """Where newlines have tokens of their own, a line's are counted with it, and there is no </s>.
+
+    Of four tokens that can come each has 1/4: "a\\n" is two tokens, an empty line one.
+    """
+
+    class Running:
+        ends_lines = False
+
+        def encode_block(self, block: bytes) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+            ids = np.frombuffer(block, np.uint8).astype(np.int64)
+            return ids, np.flatnonzero(ids == 10) + 1
+
+    class Uniform:
+        tokenizer = Running()
+
+        def score(self, ids: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+            return np.full(len(ids), math.log(1 / 4))
+
+    model: Any = Uniform()
+    scores = score_block(model, b"a\n\nbc\n")
+    assert scores.tokens.tolist() == [2, 1, 3]
+    assert scores.log10 == pytest.approx(np.array([2, 1, 3]) * math.log10(1 / 4))
+    counter = PerplexityCounter(model)
+    counter.add(b"a\n\nbc\n", 6)
+    found = counter.result()
+    assert (found.tokens, found.oov, found.perplexity, found.bits_per_byte) == pytest.approx((6, 0, 4, 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ngramgen.ngram import file
 from ngramgen.ngram.file import Arrays
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import load_ngram, save_ngram
+from ngramgen.text.subword import SubwordTokenizer
 from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.text.vocabulary import VocabularyBuilder
 from ngramgen.textmodel import TextModel
@@ -47,12 +49,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "empty": ngramgen.train(["", ""], order=3),
         "copies": ngramgen.train(TEXT, order=3, copy_filter=4),
     }
+    if find_spec("tokenizers"):
+        made["subwords"] = ngramgen.train(TEXT, order=3, tokenizer="bpe:300")
     for name, model in made.items():
         model.save(folder / f"{name}.ngram")
     return folder
 
 
 NAMES = ["words", "one", "pruned", "bytes", "backoff", "uniform", "empty", "copies"]
+NAMES += ["subwords"] if find_spec("tokenizers") else []
 
 
 def arrays_of(path: Path) -> tuple[dict[str, Any], Arrays]:
@@ -405,6 +410,45 @@ def test_an_error_of_ours_stays(folder: Path) -> None:
     broken = TextModel(Broken(), model.tokenizer, check=model.check)
     with pytest.raises(IndexError, match="ours"):
         broken.score("a")
+
+
+@pytest.mark.skipif(find_spec("tokenizers") is None, reason="needs tokenizers")
+def test_wrong_subwords(folder: Path, tmp_path: Path) -> None:
+    """A tokenizer.json that is none, of another size or type, and wrong special ids, are told at once."""
+    meta, arrays = arrays_of(folder / "subwords.ngram")
+    path, data = tmp_path / "m.ngram", arrays["tokenizer"]
+    other = SubwordTokenizer.train([b"a\n"], 259).json.encode()
+    for wrong, told in (
+        (data[:-1], "its text is no tokenizer.json"),
+        (data[:0], "its text is no tokenizer.json"),
+        (np.full(9, 255, np.uint8), "'utf-8' codec"),
+        (data.view(np.int8), "has the wrong type"),
+        (data.reshape(1, -1), "has the wrong type"),
+    ):
+        file.write(path, meta, arrays | {"tokenizer": wrong})
+        with pytest.raises(ModelFormatError, match=rf"m\.ngram: section 'tokenizer'.* {told}.*; the file is damaged"):
+            load_ngram(path)
+    file.write(path, meta, arrays | {"tokenizer": np.frombuffer(other, np.uint8)})
+    with pytest.raises(ModelFormatError, match=r"section 'unigrams' has \d+ words, the vocabulary 259"):
+        load_ngram(path)
+    for ids in ([], [0, 1], [0, 1, "2"], [0, 1, True]):
+        file.write(path, meta | {"special_ids": ids}, arrays)
+        with pytest.raises(ModelFormatError, match="section 'tokenizer' comes with a list of special ids"):
+            load_ngram(path)
+    words, _ = arrays_of(folder / "words.ngram")
+    for keys in (meta | {"copy_filter": 4}, {k: v for k, v in meta.items() if k != "special_ids"}, meta | words):
+        file.write(path, keys, arrays)
+        with pytest.raises(ModelFormatError, match=r"m\.ngram: the (header's keys|sections) are not those"):
+            load_ngram(path)
+
+
+@pytest.mark.skipif(find_spec("tokenizers") is None, reason="needs tokenizers")
+def test_damage_of_subwords_is_found_on_opening(folder: Path, tmp_path: Path) -> None:
+    """The tokenizer's section is read then, so its sum is checked too."""
+    data = (folder / "subwords.ngram").read_bytes()
+    (tmp_path / "m.ngram").write_bytes(data.replace('"Ġthe"'.encode(), '"Ġtha"'.encode(), 1))
+    with pytest.raises(ModelFormatError, match=r"section 'tokenizer' at byte \d+ is damaged \(checksum\)"):
+        ngramgen.load(tmp_path / "m.ngram")
 
 
 def test_vocabulary_keeps_its_table(folder: Path) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ngramgen.text.splitting import (
     PADDING,
     Spans,
+    pieces,
     split_bytes,
     split_characters,
     split_strings,
@@ -178,3 +179,14 @@ def test_long_lines_take_linear_time(split: Split, unit: str) -> None:
     assert time.perf_counter() - begin < 3
     if split is not split_whitespace:
         assert spans.lengths.sum() - len(block) + 1 == (split is split_words and unit != "中")
+
+
+@settings(max_examples=60, deadline=None)
+@given(lines=st.lists(st.text("ab \té", max_size=8), max_size=12), size=st.integers(1, 40))
+def test_pieces_are_whole_lines(lines: list[str], size: int) -> None:
+    """Joined they are the block; each ends with its last line, and none is empty."""
+    block = "".join(f"{line}\n" for line in lines).encode()
+    found = list(pieces(block, size))
+    assert b"".join(found) == block
+    assert all(piece.endswith(b"\n") for piece in found)
+    assert all(len(piece) <= size or piece.count(b"\n") == 1 for piece in found)

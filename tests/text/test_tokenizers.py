@@ -111,7 +111,7 @@ def test_token_of_no_utf8() -> None:
     assert BYTES.token(3 + 0xFF) == "\ufffd"
 
 
-@pytest.mark.parametrize("kind", ["", "words", "WORD", "nltk", "bpe", "byte "])
+@pytest.mark.parametrize("kind", ["", "words", "WORD", "nltk", "bpes", "byte "])
 def test_unknown_kind(kind: str) -> None:
     """A kind that is not there is refused, with those that are."""
     with pytest.raises(TokenizerError, match=r"word, whitespace, char, byte, nltk:NAME"):
@@ -127,7 +127,16 @@ def test_with_borders(sizes: list[int]) -> None:
     expected: list[int] = []
     for end, size in zip(np.cumsum(sizes).tolist(), sizes, strict=True):
         expected += [BOS, *ids[end - size : end].tolist(), EOS]
-    assert with_borders(ids, np.cumsum(np.array(sizes, np.int64))).tolist() == expected
+    line_ends = np.cumsum(np.array(sizes, np.int64))
+    assert with_borders(ids, line_ends).tolist() == expected
+    assert with_borders(ids, line_ends, with_ends=False).tolist() == [i for i in expected if i != EOS]
+
+
+def test_bpe_does_not_split() -> None:
+    """What is asked for words by bpe is told that they are none."""
+    for kind in ("bpe", "bpe:300"):
+        with pytest.raises(TokenizerError, match=f"the tokenizer {kind} does not cut text into words"):
+            splitter(kind)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,201 @@
+"""The network as a `LanguageModel`, run by ONNX Runtime.
+
+>>> model = OnnxModel("stories")                            # doctest: +SKIP
+>>> state = model.advance(model.start(), [[312, 17, 40]])   # doctest: +SKIP
+>>> model.logprobs(state).shape                             # doctest: +SKIP
+(1, 8192)
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ngramgen.errors import ModelFormatError, OptionError, TokenizerError
+from ngramgen.model import BOS, UNK
+from ngramgen.neural.external_data import check_external_data
+from ngramgen.neural.head import Head
+from ngramgen.neural.layout import Layout, read_layout
+from ngramgen.neural.reading import Network, Reading
+from ngramgen.neural.scoring import mean_hidden, text_logprobs
+from ngramgen.neural.session import Sessions
+from ngramgen.neural.windows import window_start
+from ngramgen.text.subword import SubwordTokenizer
+
+Ids = NDArray[np.integer[Any]]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnnxState:
+    """The tokens read so far. Nothing is computed before it is asked for, and then kept where other states find it."""
+
+    ids: NDArray[np.int32]  # (B, L), <s> first
+    reading: Reading
+
+    @property
+    def batch(self) -> int:
+        return len(self.ids)
+
+    def select(self, rows: Ids) -> OnnxState:
+        """The given rows in the given order."""
+        rows = np.arange(self.batch)[rows]  # negative ones and masks too, as arrays have it
+        if len(rows) == self.batch and bool((rows == np.arange(len(rows))).all()):
+            return self
+        return OnnxState(self.ids[rows], self.reading.select(rows))
+
+    def rewind(self, count: int) -> OnnxState:
+        """The state before the last ``count`` tokens. Raises OptionError where there are fewer."""
+        length = self.ids.shape[1]
+        if not 0 <= count < length:
+            raise OptionError(f"cannot rewind by {count} tokens: {length - 1} were read")
+        return OnnxState(self.ids[:, : length - count], self.reading)
+
+
+class OnnxModel:
+    """A folder with an ONNX decoder, its config.json and its tokenizer.json. Read-only; safe to share between threads.
+
+    A text may be longer than the context: then a token is predicted from the last tokens alone, at least half a
+    context of them (`ngramgen.neural.windows`). ``<s>`` cannot come, nor ``<unk>`` where the tokenizer can spell
+    everything. A text begins as behind the end of another, or with the beginning that a foreign tokenizer knows.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], precision: str | None = None, threads: int = 1) -> None:
+        """``path`` is a folder or an ``.onnx`` file of it, ``precision`` as `read_layout` has it.
+
+        ``threads`` work on each operator. Raises ModelNotFoundError, ModelFormatError, TokenizerError and OptionError;
+        what only shows as the network runs is raised then, from ModelFormatError.
+        """
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise OptionError(f"threads must be an integer of 1 or more, not {threads!r}")
+        self.layout = layout = read_layout(path, precision)
+        try:
+            self.file_bytes = sum(file.stat().st_size for file in [layout.model, *check_external_data(layout.model)])
+        except OSError as error:
+            raise ModelFormatError(f"{layout.model} cannot be read: {error.strerror}") from None
+        self.tokenizer = _tokenizer(layout)
+        self._vocab_size = self.tokenizer.vocab_size
+        head = Head(layout.model, self.vocab_size, self.tokenizer.foreign_ids)
+        if layout.vocab_size is not None:
+            head.check_width(layout.vocab_size)
+        sessions = Sessions(layout.model, threads, layout.heads)
+        self._network = Network(sessions, head, layout.context, layout.own is not None)
+
+    @property
+    def vocab_size(self) -> int:
+        return self._vocab_size
+
+    @property
+    def context(self) -> int:
+        """The number of tokens that are seen at once, at most."""
+        return self.layout.context
+
+    def start(self, batch: int = 1) -> OnnxState:
+        """The state before the first token, <s> seen."""
+        return OnnxState(np.full((batch, 1), BOS, np.int32), Reading(self._network))
+
+    def advance(self, state: OnnxState, ids: Ids) -> OnnxState:
+        """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
+        ids = self._checked(ids)
+        if ids.ndim != 2 or len(ids) != state.batch:
+            raise OptionError(f"ids of shape {ids.shape} do not fit a batch of {state.batch}; give (B, T)")
+        return OnnxState(np.concatenate([state.ids, ids], axis=1, dtype=np.int32, casting="unsafe"), state.reading)
+
+    def _checked(self, ids: Ids) -> Ids:
+        ids = np.asarray(ids)
+        if not ids.size:
+            return ids.astype(np.int32)
+        if ids.dtype.kind not in "iu":
+            raise OptionError(f"ids must be integers, not {ids.dtype}")
+        if not 0 <= int(ids.min()) <= int(ids.max()) < self._vocab_size:
+            raise OptionError(f"ids must lie in [0, {self._vocab_size}), but {ids.min()} to {ids.max()} were given")
+        return ids
+
+    def logprobs(self, state: OnnxState) -> Floats:
+        """(B, V) float32, natural log; each row sums to 1."""
+        start = window_start(state.ids.shape[1], self.context)
+        return state.reading.logprobs(state.ids[:, start:], 1)[:, 0]
+
+    def logprobs_along(self, state: OnnxState, ids: Ids) -> Floats:
+        """What follows the state, and what follows each of the ids (B, T) behind it: (B, T + 1, V) float32.
+
+        It is what `logprobs` gives step by step, in one call where the window does not move on.
+        """
+        whole = self.advance(state, ids).ids
+        lengths = range(state.ids.shape[1], whole.shape[1] + 1)
+        starts = [window_start(length, self.context) for length in lengths]
+        parts = []
+        for start in sorted(set(starts)):
+            count = starts.count(start)
+            end = lengths[starts.index(start) + count - 1]
+            parts.append(state.reading.logprobs(whole[:, start:end], count))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def score(self, ids: Ids) -> NDArray[np.float64]:
+        """Natural log-probability (T,) float64 of every token of one text, <s> seen.
+
+        Raises OptionError for ids outside the vocabulary.
+        """
+        return text_logprobs(self._network, np.concatenate([np.array([BOS], np.int64), self._checked(ids)]))
+
+    def score_running(self, words: Ids) -> NDArray[np.float64]:
+        """Natural log-probability (T,) of the sentences of a text, each ``<s> w1 ... wm </s>``, read on; 0 at <s>.
+
+        To the network a sentence begins behind the ``</s>`` of the one before, and it sees both.
+        """
+        words = self._checked(words)
+        read = words != BOS
+        result = np.zeros(len(words))
+        result[read] = self.score(words[read])
+        return result
+
+    def top(self, state: OnnxState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
+
+        <unk> and <s> are left out; equal probabilities are ordered by id.
+        """
+        row = self.logprobs(state)[0].astype(np.float64)
+        row[[UNK, BOS]] = -np.inf
+        k = min(k, len(row) - 2)
+        least = np.partition(row, len(row) - k)[len(row) - k]
+        ids = np.flatnonzero(row >= least)
+        best = ids[np.argsort(-row[ids], kind="stable")][:k]
+        return best, row[best]
+
+    def embed(self, text: str | Ids) -> Floats:
+        """The mean (W,) of the network's last hidden states over the tokens of a text, or over ids (T,).
+
+        Raises ModelFormatError for a network that does not give them.
+        """
+        ids = self._checked(self.tokenizer.encode(text) if isinstance(text, str) else text)
+        session = self._network.sessions.get()
+        if not session.has_hidden:
+            raise ModelFormatError(f"{self.layout.model} has no output last_hidden_state, so it cannot embed a text")
+        whole = np.concatenate([np.array([BOS], np.int64), ids])
+        return mean_hidden(self._network, whole, 1 if len(ids) else 0)
+
+    def description(self) -> dict[str, Any]:
+        """What the network is, as plain values."""
+        own = self.layout.own
+        shape = {} if own is None else {"layers": own.layers, "width": own.width, "parameters": own.parameters}
+        return {
+            "kind": "network",
+            "file": self.layout.model.name,
+            "precision": self.layout.precision or "unknown",
+            "file_bytes": self.file_bytes,
+            **shape,
+            "context": self.context,
+            "vocab_size": self.vocab_size,
+        }
+
+
+def _tokenizer(layout: Layout) -> SubwordTokenizer:
+    """The folder's tokenizer. Raises TokenizerError where it is missing, damaged or of another network."""
+    tokenizer = SubwordTokenizer.from_file(layout.tokenizer, bos_id=layout.bos_id, eos_id=layout.eos_id)
+    if layout.own is not None and tokenizer.foreign_ids is not None:
+        raise TokenizerError(f"{layout.tokenizer} is not the tokenizer of a network of ngramgen")
+    return tokenizer
