@@ -100,7 +100,9 @@ class LanguageModel(Protocol):
     These methods suffice. An engine may have faster ways beside them, which the sampler takes where they are there:
     ``draws_exactly`` with ``sample_sequences``, ``sample_stream`` and ``score_continuations``; ``draws_truncated``,
     which promises that the first two take a ``truncation`` and a guard and that there is a ``walker``; and ``sources``,
-    which tells what a probability comes from. `ngramgen.ngram.model.NgramModel` has them all.
+    which tells what a probability comes from. `ngramgen.ngram.model.NgramModel` has them all. With
+    ``moves_rows_slowly`` a state keeps rows that have ended for a while; ``score_running`` scores the sentences of a
+    text for a model that sees those before.
     """
 
     @property

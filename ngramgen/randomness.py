@@ -52,6 +52,8 @@ def child_seeds(seed: int | None, start: int, count: int) -> NDArray[np.uint64]:
 def uniforms(child_seeds: NDArray[np.uint64], step: int | NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """The number of each sequence at one step (or each at its own): shape of child_seeds, float64 in [0, 1).
 
+    Seeds (B, 1) and steps (T,) give those of all steps, (B, T).
+
     >>> float(uniforms(child_seeds(0, 0, 1), 0)[0]) < 1
     True
     """

@@ -17,8 +17,18 @@ Floats = NDArray[np.float32]
 class Head:
     """The ids 0, 1 and 2 are ours; a foreign tokenizer has others for what they stand for, or none."""
 
-    def __init__(self, path: Path, vocab_size: int, foreign_ids: NDArray[np.int64] | None) -> None:
-        """``foreign_ids`` (V,) are those of each of our ids, -1 where there is none; None: the same ones."""
+    def __init__(
+        self,
+        path: Path,
+        vocab_size: int,
+        foreign_ids: NDArray[np.int64] | None,
+        ends: tuple[int, ...] = (),
+    ) -> None:
+        """``foreign_ids`` (V,) are those of each of our ids, -1 where there is none; None: the same ones.
+
+        ``ends`` are our ids of tokens that end a text as ``</s>`` does, which gets their probability too.
+        """
+        self._ends = list(ends)
         self.path, self.vocab_size = path, vocab_size
         self._columns: NDArray[np.int64] | None = None
         self._fewest = vocab_size
@@ -57,6 +67,9 @@ class Head:
         chosen = logits
         if self._columns is not None:
             chosen = np.take(logits, self._columns, axis=-1, out=out, mode="clip")  # a mode that buffers nothing
+        if self._ends:
+            chosen[..., EOS] = np.logaddexp.reduce(chosen[..., [EOS, *self._ends]], axis=-1)
+            chosen[..., self._ends] = -np.inf
         chosen[..., self._impossible] = -np.inf
         most = chosen.max(axis=-1, keepdims=True)
         if not np.isfinite(most.sum()):  # one that is no number is the largest

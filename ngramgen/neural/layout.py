@@ -12,6 +12,7 @@ from ngramgen.errors import ModelFormatError, ModelNotFoundError, OptionError
 from ngramgen.neural.config import MODEL_TYPE, NetworkConfig
 
 CONFIG, TOKENIZER, TRAINING = "config.json", "tokenizer.json", "training.json"
+GENERATION = "generation_config.json"
 _LARGEST_JSON = 1 << 24  # bytes of a config.json; a real one has some thousands
 
 # The names in use for the forms of a network, those of transformers.js and optimum included.
@@ -33,7 +34,7 @@ class Layout:
     vocab_size: int | None  # as far as it is told
     heads: tuple[int, int] | None  # of the keys: how many, and their width
     bos_id: int | None  # foreign ids
-    eos_id: int | None
+    eos_ids: tuple[int, ...]  # any of them ends a text; the first is </s>
     own: NetworkConfig | None  # of a network of ours
     about: dict[str, Any] = field(default_factory=dict)  # how it was trained
 
@@ -104,7 +105,7 @@ def _layout(folder: Path, model: Path, values: dict[str, Any]) -> Layout:
         training = folder / TRAINING
         about = read_json(training) if training.exists() else {}
         heads = own.kv_heads, own.head_dim
-        return Layout(folder, model, form, own.context, own.vocab_size, heads, None, None, own, about)
+        return Layout(folder, model, form, own.context, own.vocab_size, heads, None, (), own, about)
     inner = values.get("text_config")
     if isinstance(inner, dict):  # a model of several kinds of data
         values = {**values, **inner}
@@ -118,10 +119,18 @@ def _layout(folder: Path, model: Path, values: dict[str, Any]) -> Layout:
         context,
         _number(values, "vocab_size", source),
         _heads(values, source),
-        _id(values, "bos_token_id", source),
-        _id(values, "eos_token_id", source),
+        next(iter(_ids(values, "bos_token_id", source)), None),
+        _ends(folder, values),
         None,
     )
+
+
+def _ends(folder: Path, values: dict[str, Any]) -> tuple[int, ...]:
+    """The tokens that end a text: those of config.json, and what generation_config.json adds, as for chats."""
+    ids = _ids(values, "eos_token_id", str(folder / CONFIG))
+    if (folder / GENERATION).exists():
+        ids += _ids(read_json(folder / GENERATION), "eos_token_id", str(folder / GENERATION))
+    return tuple(dict.fromkeys(ids))
 
 
 def _heads(values: dict[str, Any], source: str) -> tuple[int, int] | None:
@@ -143,12 +152,12 @@ def _number(values: dict[str, Any], name: str, source: str) -> int | None:
     return value
 
 
-def _id(values: dict[str, Any], name: str, source: str) -> int | None:
-    """A token's id; of a list of them the first."""
+def _ids(values: dict[str, Any], name: str, source: str) -> tuple[int, ...]:
+    """A token's id, or a list of them; none where nothing is told."""
     value = values.get(name)
-    if isinstance(value, list) and value:
-        values = {name: value[0]}
-    return _number(values, name, source)
+    listed = value if isinstance(value, list) else [value]
+    found = [_number({name: one}, name, source) for one in listed]
+    return tuple(one for one in found if one is not None)
 
 
 def read_json(path: Path) -> dict[str, Any]:

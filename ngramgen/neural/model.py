@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import ModelFormatError, OptionError, TokenizerError
-from ngramgen.model import BOS, UNK
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.neural.external_data import check_external_data
 from ngramgen.neural.head import Head
 from ngramgen.neural.layout import Layout, read_layout
@@ -79,7 +79,7 @@ class OnnxModel:
             raise ModelFormatError(f"{layout.model} cannot be read: {error.strerror}") from None
         self.tokenizer = _tokenizer(layout)
         self._vocab_size = self.tokenizer.vocab_size
-        head = Head(layout.model, self.vocab_size, self.tokenizer.foreign_ids)
+        head = Head(layout.model, self.vocab_size, self.tokenizer.foreign_ids, _other_ends(layout, self.tokenizer))
         if layout.vocab_size is not None:
             head.check_width(layout.vocab_size)
         sessions = Sessions(layout.model, threads, layout.heads)
@@ -93,6 +93,11 @@ class OnnxModel:
     def context(self) -> int:
         """The number of tokens that are seen at once, at most."""
         return self.layout.context
+
+    @property
+    def moves_rows_slowly(self) -> bool:
+        """Whether `select` copies so much that rows which are done with had better stay for a while."""
+        return True
 
     def start(self, batch: int = 1) -> OnnxState:
         """The state before the first token, <s> seen."""
@@ -193,9 +198,18 @@ class OnnxModel:
         }
 
 
+def _other_ends(layout: Layout, tokenizer: SubwordTokenizer) -> tuple[int, ...]:
+    """Our ids of the tokens that end a text, but for ``</s>``; ids that the tokenizer lacks are passed over."""
+    if tokenizer.foreign_ids is None:
+        return ()
+    found = np.flatnonzero(np.isin(tokenizer.foreign_ids, layout.eos_ids[1:]))
+    return tuple(found[found > EOS].tolist())
+
+
 def _tokenizer(layout: Layout) -> SubwordTokenizer:
     """The folder's tokenizer. Raises TokenizerError where it is missing, damaged or of another network."""
-    tokenizer = SubwordTokenizer.from_file(layout.tokenizer, bos_id=layout.bos_id, eos_id=layout.eos_id)
+    end = next(iter(layout.eos_ids), None)
+    tokenizer = SubwordTokenizer.from_file(layout.tokenizer, bos_id=layout.bos_id, eos_id=end)
     if layout.own is not None and tokenizer.foreign_ids is not None:
         raise TokenizerError(f"{layout.tokenizer} is not the tokenizer of a network of ngramgen")
     return tokenizer

@@ -193,7 +193,7 @@ def copies_of(model: Any) -> CopyFilter:
     if not isinstance(copies, CopyFilter):
         raise OptionError(
             "this model does not know which runs of words its training text holds; "
-            f"train it with --copy-filter {RECOMMENDED} (copy_filter={RECOMMENDED} in Python)"
+            f"train an n-gram model with --copy-filter {RECOMMENDED} (copy_filter={RECOMMENDED} in Python)"
         )
     return copies
 

@@ -31,8 +31,17 @@ def draw(logprobs: FloatArray, uniforms: FloatArray) -> NDArray[np.int64]:
     >>> draw(np.log([[0.5, 0.5]]), np.array([0.5]))
     array([1])
     """
-    cumulative = probabilities(logprobs)
-    np.cumsum(cumulative, axis=1, out=cumulative)
+    return draw_weighted(probabilities(logprobs), uniforms)
+
+
+def draw_weighted(weights: FloatArray, uniforms: FloatArray) -> NDArray[np.int64]:
+    """draw() of weights (B, V), 0 for a token that cannot be drawn, which need not sum to 1.
+
+    >>> import numpy as np
+    >>> draw_weighted(np.array([[1.0, 0.0, 3.0]]), np.array([0.25]))
+    array([2])
+    """
+    cumulative = np.cumsum(weights, axis=1, dtype=np.float64)
     total = cumulative[:, -1]
     if not (total > 0).all() or not np.isfinite(total).all():
         row = int(np.argmin(np.isfinite(total) & (total > 0)))

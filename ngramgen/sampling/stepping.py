@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ngramgen.model import EOS
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.randomness import uniforms
 from ngramgen.sampling.copying import guard_of
-from ngramgen.sampling.draw import draw, greedy
+from ngramgen.sampling.draw import draw, draw_weighted, greedy
 from ngramgen.sampling.filters import build_filters, possible
 from ngramgen.sampling.mirostat import next_surprise
 from ngramgen.sampling.moment import Moment
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 CHANCES = 1 << 32
 """Number CHANCES + t of a sequence is its chance beside number t, which draws token t."""
+_STEPS_AHEAD = 32
+_SLACK = 0.25
+"""The share of a state's rows that may have ended before the others are moved together, where that takes long."""
 _BLOCK = 2**18  # log-probabilities filtered at a time: 2 MB a copy, which stay in the cache
 
 
@@ -56,10 +59,14 @@ def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: S
     history = prompts if options.needs_history else prompts[:, :0]
     copied = None if guard is None else guard.start(list(prompts))
     surprise = np.full(len(prompts), 2 * options.mirostat_tau if options.mirostat else np.inf)
-    state = read(model, prompts)
+    state, held = read(model, prompts), rows  # the state's row of each sequence
+    slack = _SLACK if getattr(model, "moves_rows_slowly", False) else 0.0
+    numbers = _Numbers(seeds)
     for step in range(options.max_new_tokens):
         logprobs = model.logprobs(state)
-        tokens, surprise = chooser.choose(logprobs, history, step, seeds[rows], surprise, guard, copied)
+        logprobs = logprobs if len(held) == state.batch else logprobs[held]
+        drawn = numbers.at(rows, step)
+        tokens, surprise = chooser.choose(logprobs, history, step, seeds[rows], drawn, surprise, guard, copied)
         alive = tokens != EOS
         yield Step(rows, tokens, logprobs, alive)
         late = options.max_time is not None and time.monotonic() - begun >= options.max_time
@@ -70,12 +77,39 @@ def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: S
         if not alive.all():
             left = np.flatnonzero(alive)
             rows, tokens, history, surprise = rows[left], tokens[left], history[left], surprise[left]
-            state = state.select(left)
+            held = held[left]
+            if len(held) <= (1 - slack) * state.batch:
+                state, held = state.select(held), np.arange(len(held))
             copied = None if copied is None else copied.select(left)
-        new = tokens[:, None].astype(np.int32)
         if options.needs_history:
-            history = np.concatenate([history, new], axis=1)
+            history = np.concatenate([history, tokens[:, None].astype(np.int32)], axis=1)
+        new = np.full((state.batch, 1), EOS, np.int32)  # what rows say that have ended is of no account
+        new[held, 0] = tokens
         state = model.advance(state, new)
+
+
+class _Numbers:
+    """The numbers by which tokens are drawn, many steps at a time: numpy's calls would cost more than the numbers."""
+
+    def __init__(self, seeds: Seeds) -> None:
+        self._seeds = seeds[:, None]
+        self._block = np.zeros((0, 0))
+
+    def at(self, rows: Ints, step: int) -> Floats:
+        """The number of each row at a step, (R,); steps are asked for one after the other."""
+        if step % _STEPS_AHEAD == 0:
+            self._block = uniforms(self._seeds, np.arange(step, step + _STEPS_AHEAD))
+        numbers: Floats = self._block[rows, step % _STEPS_AHEAD]
+        return numbers
+
+
+def _draw_plainly(logprobs: FloatArray, numbers: Floats) -> Ints:
+    """draw() of rows in which only <unk> and <s> are left out."""
+    weights = np.exp(logprobs)
+    weights[:, [UNK, BOS]] = 0
+    if weights.any(axis=1).all():
+        return draw_weighted(weights, numbers)
+    return draw(possible(logprobs), numbers)
 
 
 @dataclass(frozen=True)
@@ -96,6 +130,7 @@ class _Chooser:
         history: Ids,
         step: int,
         seeds: Seeds,
+        numbers: Floats,
         surprise: Floats,
         guard: CopyGuard | None,
         copied: CopyState | None,
@@ -109,13 +144,13 @@ class _Chooser:
             part = logprobs[some]
             if guard is not None and copied is not None:
                 part = guard.mask(copied.select(np.arange(begin, begin + len(part))), part)
-            if self.is_plain:  # draw() takes rows of any sum
-                found.append(draw(possible(part), uniforms(seeds[some], step)))
+            if self.is_plain:
+                found.append(_draw_plainly(part, numbers[some]))
                 permitted.append(surprise[some])
                 continue
             chances = uniforms(seeds[some], step + CHANCES) if self.options.xtc_probability else np.zeros(len(part))
             filtered = self.filters(part, Moment(history[some], step, chances, surprise[some]))
-            tokens = greedy(filtered) if self.options.is_greedy else draw(filtered, uniforms(seeds[some], step))
+            tokens = greedy(filtered) if self.options.is_greedy else draw(filtered, numbers[some])
             found.append(tokens)
             permitted.append(self._permitted(filtered[np.arange(len(tokens)), tokens], surprise[some]))
         return np.concatenate(found), np.concatenate(permitted)

@@ -86,7 +86,7 @@ def test_refusals(invoke: Invoke, filtered: Path, model_path: Path) -> None:
         (("none.txt", "-m", filtered), 1, "none.txt"),
         (("-", "--against", "-", "--length", 1), 2, "length must be an integer from 2 to 64, not 1"),
         (("-", "--against", ngramgen.sample_text(), "--tokenizer", "x"), 2, "there is no tokenizer 'x'"),
-        (("-", "-m", model_path), 2, "train it with --copy-filter 6"),
+        (("-", "-m", model_path), 2, "train an n-gram model with --copy-filter 6"),
         (("-", "-m", "none.ngram"), 1, "none.ngram"),
         ((), 2, "FILE"),
     ]:

@@ -177,7 +177,7 @@ def test_words_that_the_model_lacks() -> None:
 
 def test_refusals() -> None:
     """A model without a filter, a length out of range and an unknown tokenizer are told."""
-    with pytest.raises(OptionError, match="train it with --copy-filter 6"):
+    with pytest.raises(OptionError, match="train an n-gram model with --copy-filter 6"):
         novelty(ngramgen.train(["a b"], order=2).model, [])
     with pytest.raises(OptionError, match="length must be an integer from 2 to 64"):
         text_reference([], 1)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import logging
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,24 @@ def test_float16(exports: Exports, name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=FLOAT16)
     np.testing.assert_allclose(np.exp(found.astype(float)).sum(axis=1), 1, atol=1e-5)
     assert model.score(ids).sum() == pytest.approx(export.expected(model, ids)[np.arange(LENGTH), ids].sum(), abs=0.5)
+
+
+def test_many_ends(kind: Export, tmp_path: Path) -> None:
+    """Of several tokens that end a text the first is </s> with the probability of all, and the others cannot come."""
+    plain = kind.open()
+    foreign = plain.tokenizer.foreign_ids
+    assert foreign is not None
+    other = int(foreign[40])
+    shutil.copytree(kind.folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": [int(foreign[EOS]), other, 10**6]}))
+    model = OnnxModel(tmp_path)
+    ids = np.array([[7, 40, 9]])
+    row = model.logprobs(model.advance(model.start(), ids))[0].astype(np.float64)
+    before = plain.logprobs(plain.advance(plain.start(), ids))[0].astype(np.float64)
+    assert row[EOS] == pytest.approx(np.logaddexp(before[EOS], before[40]), abs=1e-5)
+    assert row[40] == -np.inf
+    rest = np.delete(np.arange(len(row)), [EOS, 40])
+    np.testing.assert_allclose(row[rest], before[rest], atol=1e-5)
 
 
 def test_int8(kind: Export, tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def test_what_config_tells(tmp_path: Path) -> None:
     """Context, vocabulary, heads and special tokens, by the names of either kind of model."""
     layout = read_layout(folder_of(tmp_path / "gpt2", GPT2, "model.onnx"))
     assert (layout.context, layout.vocab_size, layout.heads) == (1024, 50257, (12, 64))
-    assert (layout.bos_id, layout.eos_id) == (50256, 50256)
+    assert (layout.bos_id, layout.eos_ids) == (50256, (50256,))
     layout = read_layout(folder_of(tmp_path / "llama", LLAMA, "model.onnx"))
     assert (layout.context, layout.vocab_size, layout.heads) == (2048, 49152, (3, 64))
-    assert (layout.bos_id, layout.eos_id) == (None, 0)
+    assert (layout.bos_id, layout.eos_ids) == (None, (0, 2))
     inside = {"model_type": "gemma3", "eos_token_id": 1, "text_config": LLAMA | {"head_dim": 32}}
     layout = read_layout(folder_of(tmp_path / "inside", inside, "model.onnx"))
     assert (layout.context, layout.heads) == (2048, (3, 32))

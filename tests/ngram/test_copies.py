@@ -157,5 +157,5 @@ def test_a_set_is_exact(parts: list[list[int]], asked: list[int]) -> None:
 
 def test_a_model_without() -> None:
     """A model without a filter is told how to get one."""
-    with pytest.raises(OptionError, match=r"train it with --copy-filter 6 \(copy_filter=6 in Python\)"):
+    with pytest.raises(OptionError, match=r"train an n-gram model with --copy-filter 6 \(copy_filter=6 in Python\)"):
         copies_of(object())

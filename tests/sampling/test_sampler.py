@@ -52,6 +52,15 @@ def test_filtering_in_blocks_changes_nothing(
     assert [plain(one) for one in generate(toy(), PROMPTS, options, seed=5)] == expected
 
 
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
+def test_rows_that_have_ended_may_stay(toy: Toy, options: SamplingOptions) -> None:
+    """An engine that moves rows slowly keeps some that have ended, and the others say the same."""
+    expected = [plain(one) for one in generate(toy(), PROMPTS, options, seed=5)]
+    model = toy()
+    model.moves_rows_slowly = True
+    assert [plain(one) for one in generate(model, PROMPTS, options, seed=5)] == expected
+
+
 @pytest.mark.parametrize("kind", ["plain", "direct"])
 @pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 def test_a_stream_is_the_same_sequence(toy: Toy, options: SamplingOptions, kind: str) -> None:
