@@ -16,3 +16,29 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared test data: there is no folder {folder} (set NGRAMGEN_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def untuned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network with random weights and an order-3 n-gram, mixed evenly. Not to be written into."""
+    return _hybrid(tmp_path_factory.mktemp("hybrid"))
+
+
+@pytest.fixture(scope="session")
+def hybrid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a random weighting of the six numbers of a place."""
+    folder = _hybrid(tmp_path_factory.mktemp("weighted"))
+    from ngramgen.hybrid.folder import write_settings
+    from tests.hybrid.tiny import random_weighting
+
+    write_settings(folder, random_weighting(6), {"bytes": 7})
+    return folder
+
+
+def _hybrid(folder: Path) -> Path:
+    for name in ("onnx", "onnxruntime", "tokenizers"):
+        pytest.importorskip(name)
+    from tests.hybrid.tiny import write_hybrid
+
+    write_hybrid(folder)
+    return folder

@@ -11,7 +11,11 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError, TokenizerError
+from ngramgen.hybrid.model import HybridModel
 from ngramgen.loading import load
+from ngramgen.neural.model import OnnxModel
+from ngramgen.ngram.model import NgramModel
+from tests.hybrid.tiny import write_hybrid
 from tests.neural.tiny import write_own
 
 TEXT = ["a rose is a rose", "a rose", "is it", ""]
@@ -232,3 +236,96 @@ def test_precision_of_a_network_alone(folder: Path) -> None:
         load(folder / "m.ngram", "int8")
     with pytest.raises(OptionError, match="only a network"):
         load(folder / "m.ngram").embed("a rose")
+
+
+@pytest.fixture(scope="module")
+def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of ours with an n-gram of its tokens beside it."""
+    for name in ("onnx", "onnxruntime", "tokenizers"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("hybrid")
+    write_hybrid(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("neural", "kind"), [(None, HybridModel), ("always", HybridModel), ("only", OnnxModel), ("never", NgramModel)]
+)
+def test_a_folder_with_both(neural: str | None, kind: type, hybrid: Path) -> None:
+    """It is their mixture unless one of them is asked for; nothing is to be told."""
+    found = load(hybrid, neural=neural)
+    assert isinstance(found.model, kind)
+    assert found.notices == []
+    assert str(found.generate("the cat", seed=1, max_new_tokens=3)).startswith("the cat")
+
+
+def test_the_precision_of_a_hybrid(hybrid: Path) -> None:
+    """It is that of its network."""
+    assert load(hybrid).description()["precision"] == "int8"
+    assert load(hybrid, "float32").description()["precision"] == "float32"
+
+
+def test_a_network_alone(network: Path) -> None:
+    """It answers for itself, whatever part it was to have; there is no n-gram to stand in for it."""
+    for path in (network, network / "model.onnx"):
+        for neural in (None, "always", "only"):
+            assert isinstance(load(path, neural=neural).model, OnnxModel)
+    with pytest.raises(OptionError, match=r"holds a network alone: there is no model\.ngram in it"):
+        load(network, neural="never")
+    with pytest.raises(OptionError, match=r"model\.onnx is a network alone; name a folder"):
+        load(network / "model.onnx", neural="never")
+
+
+def test_a_folder_with_an_n_gram_alone(folder: Path, tmp_path: Path) -> None:
+    """The n-gram answers, and says so where the network was not left out on purpose; one that is wanted is missed."""
+    shutil.copy(folder / "m.ngram", tmp_path / "model.ngram")
+    found = load(tmp_path)
+    assert isinstance(found.model, NgramModel)
+    assert found.notices == [f"{tmp_path} holds no network, so the n-gram answers alone"]
+    assert load(tmp_path, neural="never").notices == []
+    for neural in ("always", "only"):
+        with pytest.raises(ModelNotFoundError, match="is a folder without a network"):
+            load(tmp_path, neural=neural)
+
+
+@pytest.mark.parametrize("name", ["m.ngram", "m.arpa"])
+def test_a_file_of_an_n_gram(name: str, folder: Path) -> None:
+    """It can do without a network, but not with one."""
+    assert isinstance(load(folder / name, neural="never").model, NgramModel)
+    for neural in ("always", "only"):
+        with pytest.raises(OptionError, match="is no network; name the folder of one"):
+            load(folder / name, neural=neural)
+
+
+@pytest.mark.parametrize("neural", ["auto", "", "Never", 1, True])
+def test_no_part_that_a_network_can_have(neural: str, folder: Path) -> None:
+    """Another word is refused with those that there are."""
+    with pytest.raises(OptionError, match="neural must be one of never, always, only, not"):
+        load(folder / "m.ngram", neural=neural)
+
+
+def test_without_onnxruntime(hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The n-gram of a folder answers and says why; it says nothing where the network was not wanted."""
+    monkeypatch.setattr("ngramgen.loading.find_spec", lambda name: None)
+    found = load(hybrid)
+    assert isinstance(found.model, NgramModel)
+    assert found.notices == [
+        "onnxruntime is not installed, so the n-gram answers alone: pip install 'ngramgen[neural]'"
+    ]
+    assert load(hybrid, neural="never").notices == []
+
+
+def test_hybrids_that_are_none(hybrid: Path, tmp_path: Path) -> None:
+    """Other tokens, another order than the weights are for, and damage are told with the file or the way out."""
+    copy = Path(shutil.copytree(hybrid, tmp_path / "copy"))
+    ngramgen.train(TEXT, order=2, tokenizer="bpe:270").save(copy / "model.ngram")
+    with pytest.raises(TokenizerError, match="different tokenizers; train one with the other's"):
+        load(copy)
+    shutil.copy(hybrid / "model.ngram", copy)
+    (copy / "hybrid.json").write_text("{")
+    with pytest.raises(ModelFormatError, match=r"hybrid\.json cannot be read .*; tune the model again"):
+        load(copy)
+    assert isinstance(load(copy, neural="only").model, OnnxModel)
+    (copy / "model.ngram").write_bytes(b"\x89NGRAM")
+    with pytest.raises(ModelFormatError, match=r"model\.ngram"):
+        load(copy, neural="never")

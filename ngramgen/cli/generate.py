@@ -13,7 +13,15 @@ import click
 
 from ngramgen.cli.explanation import explanation_json, explanation_lines, visible
 from ngramgen.cli.inputs import argument_text
-from ngramgen.cli.options import SectionedCommand, json_option, model_option, sampling_options, seed_option
+from ngramgen.cli.models import loaded
+from ngramgen.cli.options import (
+    SectionedCommand,
+    json_option,
+    model_option,
+    neural_option,
+    sampling_options,
+    seed_option,
+)
 from ngramgen.cli.output import check_output, json_text, progress_bar, stdout, whole_file, write_lines
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 @click.command(cls=SectionedCommand)
 @click.argument("prompt", default="")
 @model_option
+@neural_option
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many texts to generate.")
 @sampling_options
 @seed_option
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
 def command(
     prompt: str,
     model: str | None,
+    neural: str | None,
     count: int,
     seed: int | None,
     explained: bool,
@@ -64,7 +74,6 @@ def command(
       ngramgen generate -m fables.ngram -n 1000 --temperature 0.8 --json -o texts.jsonl
       ngramgen generate -m fables.ngram --contains fox --contains crow --max-words 20
     """
-    from ngramgen.loading import load
     from ngramgen.textmodel import split_options
 
     split_options(options)  # a bad option is told before a model is read
@@ -73,7 +82,7 @@ def command(
         output = None
     if output is not None:
         check_output(output)
-    text_model = load(model)
+    text_model = loaded(model, neural)
     if count == 1 and output is None and not as_json and not explained and sys.stdout.isatty():
         _show_growing(prompt, text_model.stream(prompt, seed=seed, **options))
         return

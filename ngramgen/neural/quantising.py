@@ -17,6 +17,9 @@ Q4_BLOCK = 32
 """Numbers that share a scale in 4 bits."""
 INT8_BLOCK = 256
 """Numbers that share a scale in 8 bits at most, which is fastest."""
+EMBEDDING_BLOCK = 32
+"""Numbers of an embedding that share a scale. The last hidden states that it is multiplied by have a few large numbers,
+which in larger blocks cost the others most of their 8 bits; so an embedding is never in 4 bits either."""
 
 BITS = {"int8": 8, "q4": 4}
 LEAST_BLOCK = {"int8": 16, "q4": Q4_BLOCK}
@@ -28,8 +31,9 @@ def quantised(model: Any, precision: str) -> Any:
     """A copy of a model by `ngramgen.neural.graph.build` in another precision, ``"int8"`` or ``"q4"``.
 
     Weights become 8 or 4 bits, with a scale for each block of the inputs of an output: up to `INT8_BLOCK` or `Q4_BLOCK`
-    of them. The runtime brings what they are multiplied by to 8 bits in the same blocks. So no token's result depends
-    on the others of its call, as it does where one scale serves a whole call.
+    of them; the embedding always 8 bits in blocks of `EMBEDDING_BLOCK`. The runtime brings what they are multiplied by
+    to 8 bits in the same blocks. So no token's result depends on the others of its call, as it does where one scale
+    serves a whole call.
 
     Raises OptionError for other precisions and for matrices that blocks do not divide, MissingDependencyError without
     onnx.
@@ -84,6 +88,7 @@ class _Quantiser:
         self.graph, self.bits = graph, bits
         matrices = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
         self.matrices = {name: value for name, value in matrices.items() if value.ndim == 2}
+        self.embeddings = {node.input[0] for node in graph.node if node.op_type == "Gather"}
         self.added: dict[str, NDArray[Any]] = {}
         self.nodes: list[Any] = []
 
@@ -107,35 +112,38 @@ class _Quantiser:
     def look_up(self, node: Any, name: str) -> None:
         """Rows of a matrix by their numbers."""
         rows = self.matrices[name]
-        weights, scales, block = self.store(name, rows)
+        weights, scales, bits, block = self.store(name, rows)
         self.added[f"{name}.flat"] = np.array([len(rows), -1], np.int64)
         self.add("Reshape", [weights, f"{name}.flat"], f"{weights}.rows")
-        options = {"bits": self.bits, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
+        options = {"bits": bits, "block_size": block, "gather_axis": 0, "quantize_axis": 1}
         inputs = [f"{weights}.rows", node.input[1], scales]
         self.add("GatherBlockQuantized", inputs, node.output[0], MICROSOFT, **options)
 
     def multiply(self, node: Any, name: str, tied: bool) -> None:
         """Multiply by a matrix, or by the transpose of one that is also looked up in: it is tied."""
         rows = self.matrices[name] if tied else self.matrices[name].T
-        weights, scales, block = self.store(name, rows)
-        options = {"bits": self.bits, "block_size": block, "accuracy_level": _INT8_PRODUCTS}
+        weights, scales, bits, block = self.store(name, rows)
+        options = {"bits": bits, "block_size": block, "accuracy_level": _INT8_PRODUCTS}
         sizes = {"N": rows.shape[0], "K": rows.shape[1]}
         self.add("MatMulNBits", [node.input[0], weights, scales], node.output[0], MICROSOFT, **options, **sizes)
 
-    def store(self, name: str, rows: NDArray[np.float32]) -> tuple[str, str, int]:
-        """The names of the bytes and scales of a matrix, which are put into the graph once, and the block."""
+    def store(self, name: str, rows: NDArray[np.float32]) -> tuple[str, str, int, int]:
+        """The names of a matrix's bytes and scales, which are put into the graph once, its bits and its block."""
         weights, scales = f"{name}.bits", f"{name}.scales"
-        block = block_size(self.bits, rows.shape[1])
+        bits = 8 if name in self.embeddings else self.bits
+        block = block_size(bits, rows.shape[1])
         if not block:
-            least = LEAST_BLOCK["int8" if self.bits == 8 else "q4"]
+            least = LEAST_BLOCK["int8" if bits == 8 else "q4"]
             raise OptionError(
-                f"{self.bits} bits need widths that are multiples of {least}, but {name} has {rows.shape[1]} inputs: "
-                f"use {'float32' if self.bits == 8 else 'int8'}"
+                f"{bits} bits need widths that are multiples of {least}, but {name} has {rows.shape[1]} inputs: "
+                f"use {'float32' if bits == 8 else 'int8'}"
             )
+        if name in self.embeddings:
+            block = min(block, EMBEDDING_BLOCK)
         if weights not in self.added:
-            encode = int8_weights if self.bits == 8 else q4_weights
+            encode = int8_weights if bits == 8 else q4_weights
             self.added[weights], self.added[scales] = encode(np.ascontiguousarray(rows), block)
-        return weights, scales, block
+        return weights, scales, bits, block
 
     def add(self, kind: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> None:
         node = import_onnx().helper.make_node(kind, inputs, [output], f"{output}/{kind}", domain=domain, **attributes)

@@ -156,7 +156,18 @@ def test_page_is_true(chain: list[Block], tmp_path: Path, monkeypatch: pytest.Mo
 def test_pages_are_there() -> None:
     """The documentation has the pages that the project promises, and each has something to run or to read."""
     pages = {page.name: page for page in PAGES if page.exists()}
-    to_run = ("arpa", "command-line", "copying", "pipeline", "python", "sampling", "smoothing", "text", "training")
+    to_run = (
+        "arpa",
+        "command-line",
+        "copying",
+        "hybrid",
+        "pipeline",
+        "python",
+        "sampling",
+        "smoothing",
+        "text",
+        "training",
+    )
     for name in ("architecture", "file-format", *to_run):
         assert f"{name}.md" in pages
     for name in to_run:

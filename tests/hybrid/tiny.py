@@ -1,0 +1,33 @@
+"""A folder with a network and an n-gram, small enough for a test."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+import ngramgen
+from ngramgen.hybrid.weighting import Weighting
+from tests.neural.tiny import TEXT, write_own
+
+UNSEEN = "the cat sat on the mat\nqz xk vw jb\nthe dog sat on the cat\nplb tmk rgh\n" * 3
+"""Half of it as the n-gram's text, half of it letters that it never saw in such an order."""
+
+
+def write_ngram(folder: Path, order: int = 3) -> None:
+    """An n-gram of a few lines beside the network, in its tokens."""
+    model = ngramgen.train(TEXT.splitlines(), order=order, tokenizer=f"bpe:{folder / 'tokenizer.json'}")
+    model.save(folder / "model.ngram")
+
+
+def write_hybrid(folder: Path, order: int = 3) -> None:
+    """A network with random weights and an n-gram of its tokens."""
+    write_own(folder)
+    write_ngram(folder, order)
+
+
+def random_weighting(size: int) -> Weighting:
+    """A weighting that gives each place another weight."""
+    rng = np.random.default_rng(2)
+    arrays = [rng.normal(0, 1, shape).astype(np.float32) for shape in [(5, size), (5,), (5,)]]
+    return Weighting(np.zeros(size, np.float32), np.ones(size, np.float32), *arrays, -0.3)
