@@ -11,6 +11,8 @@ from ngramgen.errors import OptionError
 from ngramgen.sampling import Moment, SamplingOptions, build_filters, child_seeds, generate, stepping
 from ngramgen.sampling.beams import beam_search
 from ngramgen.sampling.explaining import TokenExplanation, explain
+from ngramgen.sampling.filters import possible
+from ngramgen.sampling.rows import normalise
 
 Toy = Callable[..., Any]
 CHILD = child_seeds(1, 0, 1)[0]
@@ -67,7 +69,14 @@ def test_it_sees_what_the_sampler_saw(toy: Toy, options: SamplingOptions, monkey
 
         return noting
 
+    draw_plainly = stepping._draw_plainly
+
+    def noted_plainly(logprobs: Any, numbers: Any) -> Any:
+        rows.append(normalise(possible(logprobs))[0])
+        return draw_plainly(logprobs, numbers)
+
     monkeypatch.setattr(stepping, "build_filters", spied)
+    monkeypatch.setattr(stepping, "_draw_plainly", noted_plainly)
     model = toy()
     for index in range(8):
         rows.clear()
