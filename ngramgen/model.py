@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from ngramgen.errors import OptionError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     FloatArray = NDArray[np.floating[Any]]
@@ -126,3 +129,37 @@ class LanguageModel(Protocol):
     def score(self, ids: IntArray) -> FloatArray:
         """Natural log-probability (T,) float64 of every token of one sentence given all before it, ``<s>`` seen."""
         ...
+
+
+def checked_ids(ids: Any, vocab_size: int) -> IntArray:
+    """The ids as an array of integers. Raises OptionError for others, and for ids outside the vocabulary."""
+    found: IntArray = np.asarray(ids)
+    if not found.size:
+        return found.astype(np.int32)
+    if found.dtype.kind not in "iu":
+        raise OptionError(f"ids must be integers, not {found.dtype}")
+    if not 0 <= int(found.min()) <= int(found.max()) < vocab_size:
+        raise OptionError(f"ids must lie in [0, {vocab_size}), but {found.min()} to {found.max()} were given")
+    return found
+
+
+def checked_rows(ids: Any, vocab_size: int, batch: int) -> IntArray:
+    """The same for ids (B, T) of so many rows, with OptionError for another shape."""
+    found = checked_ids(ids, vocab_size)
+    if found.ndim != 2 or len(found) != batch:
+        raise OptionError(f"ids of shape {found.shape} do not fit a batch of {batch}; give (B, T)")
+    return found
+
+
+def best_ids(logprobs: FloatArray, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The k highest of a row of log-probabilities (V,), best first, lower ids before higher, and what they have.
+
+    ``<unk>`` and ``<s>`` are left out.
+    """
+    row = logprobs.astype(np.float64)
+    row[[UNK, BOS]] = -np.inf
+    k = min(k, len(row) - 2)
+    least = np.partition(row, len(row) - k)[len(row) - k]
+    ids = np.flatnonzero(row >= least)
+    best = ids[np.argsort(-row[ids], kind="stable")][:k]
+    return best, row[best]

@@ -8,7 +8,7 @@ True
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from ngramgen.ngram.estimation import Estimate, OrderReport, check_interpolation
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.smoothing import Smoothing, smoothing_from_name
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
-from ngramgen.text.corpus import read_blocks
+from ngramgen.text.corpus import CountedBlocks, read_blocks
 from ngramgen.text.sentences import split_sentences
 from ngramgen.text.subword import SubwordTokenizer, is_subword, subword_source
 from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, splitter, with_borders
@@ -97,7 +97,7 @@ def train(
     else:
         indexed = partial(_words, tokenizer, splitter(tokenizer), limit)
     cleaner = Cleaner(default_cleaning(tokenizer) if cleaning is None else cleaning)
-    raw = _Counted(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
+    raw = CountedBlocks(read_blocks(sources_of(corpus), field=field, errors=errors, progress=progress))  # type: ignore[arg-type]
     blocks = cleaner.blocks(split_sentences(raw, sentences))
     words, appearance, total, made = indexed(blocks)
     kept = made.vocab_size
@@ -124,18 +124,6 @@ def default_cleaning(tokenizer: str) -> tuple[str, ...]:
     ('nfc', 'control', 'whitespace')
     """
     return DEFAULT_STEPS if tokenizer in ("word", "char") or is_subword(tokenizer) else ()
-
-
-class _Counted:
-    """Blocks that are passed on, and how many bytes they had."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self.blocks, self.size = blocks, 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self.blocks:
-            self.size += len(block)
-            yield block
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from ngramgen.loading import load
 from ngramgen.text.corpus import read_blocks
 from ngramgen.text.splitting import pieces
-from ngramgen.text.tokenizers import with_borders
+from ngramgen.text.tokenizers import bordered
 from ngramgen.textmodel import Texts, sources_of
 
 MOST_BYTES = 2_000_000
@@ -31,11 +31,10 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
     """
     text_model = load(folder, neural="only")  # both parts alone: an old hybrid.json may be damaged or of another n-gram
     model = HybridModel(load(folder, neural="never").model, text_model.model, Weighting.fixed(0.5))
-    tokenizer, parts, size = text_model.tokenizer, [], 0
+    parts, size = [], 0
     for block in read_blocks(sources_of(on), errors=errors):  # type: ignore[arg-type]
         for piece in pieces(text_model.cleaner.lines_block(block)):
-            ids, line_ends = (array.astype(np.int64) for array in tokenizer.encode_block(piece))
-            parts.append(model.places(with_borders(ids, line_ends, with_ends=tokenizer.ends_lines)))
+            parts.append(model.places(bordered(text_model.tokenizer, piece)))
         size += len(block)
         if size >= MOST_BYTES:
             break

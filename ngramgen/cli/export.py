@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ngramgen.cli.description import size_text
+from ngramgen.cli.network import precision_option
 from ngramgen.cli.output import notice
 
 
@@ -18,13 +19,7 @@ from ngramgen.cli.output import notice
     default="latest",
     help="The newest, or the newest before the learning rates began to fall.",
 )
-@click.option(
-    "--precision",
-    "precisions",
-    multiple=True,
-    type=click.Choice(["float32", "int8", "q4"]),
-    help="Write the network in this precision; several may be given. Without it, float32 and int8.",
-)
+@precision_option
 def command(folder: Path, checkpoint: str, precisions: tuple[str, ...]) -> None:
     """Write the network of a training in FOLDER as ONNX files, also while it is still being trained.
 

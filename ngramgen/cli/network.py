@@ -63,6 +63,15 @@ def _settings(context: click.Context, parameter: click.Parameter, values: tuple[
     return found
 
 
+precision_option = click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["float32", "int8", "q4"]),
+    help="Write the network in this precision; several may be given. Without it, float32 and int8.",
+)
+"""``--precision`` as ``precisions: tuple[str, ...]``."""
+
 OPTIONS = (
     click.option("--size", type=click.Choice(["tiny", "small", "base"]), default="small", help="Size of the network."),
     click.option("--time", "seconds", callback=_duration, metavar="DURATION", help="Train so long: 90s, 60m, 1.5h."),
@@ -71,13 +80,7 @@ OPTIONS = (
     click.option("--seed", type=int, default=1, metavar="N", help="The same seed gives the same beginnings and order."),
     click.option("--valid", multiple=True, type=click.Path(allow_dash=False), metavar="FILE", help="Measure on FILE."),
     click.option("--resume", is_flag=True, show_default=False, help="Go on with the training in the folder."),
-    click.option(
-        "--precision",
-        "precisions",
-        multiple=True,
-        type=click.Choice(["float32", "int8", "q4"]),
-        help="Write the network in this precision; several may be given. Without it, float32 and int8.",
-    ),
+    precision_option,
     click.option(
         "--set",
         "named",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ngramgen.model import BOS, UNK, LanguageModel
 from ngramgen.text.splitting import pieces
-from ngramgen.text.tokenizers import with_borders
+from ngramgen.text.tokenizers import bordered
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,17 @@ def score_block(model: LanguageModel, block: bytes) -> LineScores:
     return LineScores(log10, tokens, np.add.reduceat((words == UNK).astype(np.int64), begins))
 
 
-def _running_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """As `_token_logprobs`, of lines that follow each other, for a model that sees the ones before."""
-    if not hasattr(model, "score_running"):
-        return _token_logprobs(model, block)
-    words = with_borders(*model.tokenizer.encode_block(block), with_ends=model.tokenizer.ends_lines)
-    return words, model.score_running(words)
-
-
-def _token_logprobs(model: Any, block: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _token_logprobs(
+    model: Any, block: bytes, *, running: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Words with their borders, (T,), and the natural log-probability of each in its sentence alone, 0 at <s>.
 
-    Where the tokenizer has tokens for newlines there is no </s>, and <s> only tells where a line begins.
+    With ``running`` a model that can sees the lines before, too. Where the tokenizer has tokens for newlines there is
+    no </s>, and <s> only tells where a line begins.
     """
-    words = with_borders(*model.tokenizer.encode_block(block), with_ends=model.tokenizer.ends_lines)
+    words = bordered(model.tokenizer, block)
+    if running and hasattr(model, "score_running"):
+        return words, model.score_running(words)
     if hasattr(model, "score_text"):
         return words, model.score_text(words)
     natural = np.zeros(len(words))
@@ -91,7 +88,7 @@ class PerplexityCounter:
     def add(self, block: bytes, size: int) -> None:
         """Score a block of whole lines that stood for ``size`` bytes of text."""
         for piece in pieces(block):
-            words, natural = _running_logprobs(self.model, piece)
+            words, natural = _token_logprobs(self.model, piece, running=True)
             unknown = words == UNK
             self.tokens += len(words) - int(np.count_nonzero(words == BOS))
             self.oov += int(np.count_nonzero(unknown))

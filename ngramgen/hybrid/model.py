@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError, TokenizerError
 from ngramgen.hybrid.weighting import Weighting
-from ngramgen.model import BOS, EOS, UNK
+from ngramgen.model import BOS, EOS, best_ids
 from ngramgen.ngram.evidence import contexts_of_text, evidence
 
 if TYPE_CHECKING:
@@ -126,10 +126,7 @@ class HybridModel:
 
         <unk> and <s> are left out; equal probabilities are ordered by id.
         """
-        row = self.logprobs(state)[0].astype(np.float64)
-        row[[UNK, BOS]] = -np.inf
-        best = np.argsort(-row, kind="stable")[: min(k, len(row) - 2)]
-        return best, row[best]
+        return best_ids(self.logprobs(state)[0], k)
 
     def embed(self, text: str | Ids) -> Floats:
         """The network's: the mean (W,) of its last hidden states over a text."""

@@ -40,7 +40,7 @@ class Weighting:
     outer_bias: float  # c
 
     @classmethod
-    def fixed(cls, weight: float, size: int = 0) -> Weighting:
+    def fixed(cls, weight: float) -> Weighting:
         """The same weight everywhere. Raises OptionError unless it lies from 0 to 1."""
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= 1:
             raise OptionError(f"the network's weight must be a number from 0 to 1, not {weight!r}")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import ModelFormatError, OptionError, TokenizerError
-from ngramgen.model import BOS, EOS, UNK
+from ngramgen.model import BOS, EOS, best_ids, checked_ids, checked_rows
 from ngramgen.neural.external_data import check_external_data
 from ngramgen.neural.head import Head
 from ngramgen.neural.layout import Layout, read_layout
@@ -105,20 +105,8 @@ class OnnxModel:
 
     def advance(self, state: OnnxState, ids: Ids) -> OnnxState:
         """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
-        ids = self._checked(ids)
-        if ids.ndim != 2 or len(ids) != state.batch:
-            raise OptionError(f"ids of shape {ids.shape} do not fit a batch of {state.batch}; give (B, T)")
+        ids = checked_rows(ids, self.vocab_size, state.batch)
         return OnnxState(np.concatenate([state.ids, ids], axis=1, dtype=np.int32, casting="unsafe"), state.reading)
-
-    def _checked(self, ids: Ids) -> Ids:
-        ids = np.asarray(ids)
-        if not ids.size:
-            return ids.astype(np.int32)
-        if ids.dtype.kind not in "iu":
-            raise OptionError(f"ids must be integers, not {ids.dtype}")
-        if not 0 <= int(ids.min()) <= int(ids.max()) < self._vocab_size:
-            raise OptionError(f"ids must lie in [0, {self._vocab_size}), but {ids.min()} to {ids.max()} were given")
-        return ids
 
     def logprobs(self, state: OnnxState) -> Floats:
         """(B, V) float32, natural log; each row sums to 1."""
@@ -145,14 +133,16 @@ class OnnxModel:
 
         Raises OptionError for ids outside the vocabulary.
         """
-        return text_logprobs(self._network, np.concatenate([np.array([BOS], np.int64), self._checked(ids)]))
+        return text_logprobs(
+            self._network, np.concatenate([np.array([BOS], np.int64), checked_ids(ids, self.vocab_size)])
+        )
 
     def score_running(self, words: Ids) -> NDArray[np.float64]:
         """Natural log-probability (T,) of the sentences of a text, each ``<s> w1 ... wm </s>``, read on; 0 at <s>.
 
         To the network a sentence begins behind the ``</s>`` of the one before, and it sees both.
         """
-        words = self._checked(words)
+        words = checked_ids(words, self.vocab_size)
         read = words != BOS
         result = np.zeros(len(words))
         result[read] = self.score(words[read])
@@ -163,20 +153,14 @@ class OnnxModel:
 
         <unk> and <s> are left out; equal probabilities are ordered by id.
         """
-        row = self.logprobs(state)[0].astype(np.float64)
-        row[[UNK, BOS]] = -np.inf
-        k = min(k, len(row) - 2)
-        least = np.partition(row, len(row) - k)[len(row) - k]
-        ids = np.flatnonzero(row >= least)
-        best = ids[np.argsort(-row[ids], kind="stable")][:k]
-        return best, row[best]
+        return best_ids(self.logprobs(state)[0], k)
 
     def embed(self, text: str | Ids) -> Floats:
         """The mean (W,) of the network's last hidden states over the tokens of a text, or over ids (T,).
 
         Raises ModelFormatError for a network that does not give them.
         """
-        ids = self._checked(self.tokenizer.encode(text) if isinstance(text, str) else text)
+        ids = checked_ids(self.tokenizer.encode(text) if isinstance(text, str) else text, self.vocab_size)
         session = self._network.sessions.get()
         if not session.has_hidden:
             raise ModelFormatError(f"{self.layout.model} has no output last_hidden_state, so it cannot embed a text")

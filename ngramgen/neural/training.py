@@ -17,7 +17,7 @@ from ngramgen.neural.config import NetworkConfig
 from ngramgen.neural.options import TrainingOptions, settings
 from ngramgen.neural.quantising import BITS, LEAST_BLOCK, block_size
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
-from ngramgen.text.corpus import Source, corpus_bytes, read_blocks
+from ngramgen.text.corpus import CountedBlocks, Source, corpus_bytes, read_blocks
 from ngramgen.text.subword import SubwordTokenizer
 
 if TYPE_CHECKING:
@@ -198,18 +198,11 @@ def _prepare(
 
 def _spooled(blocks: Iterable[bytes], cleaner: Cleaner, path: Path) -> int:
     """Writes the cleaned text to a file, since it is read twice; gives the raw bytes."""
-    raw = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal raw
-        for block in blocks:
-            raw += len(block)
-            yield block
-
+    counted = CountedBlocks(blocks)
     with path.open("wb") as file:
-        for block in cleaner.blocks(counted()):
+        for block in cleaner.blocks(counted):
             file.write(block)
-    return raw
+    return counted.size
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

@@ -18,7 +18,6 @@ from ngramgen.neural.stream import Encoder, Tokens, read_stream, with_ends, writ
 from ngramgen.neural.trainer import LATEST, Texts
 
 _SHARE = 50  # without a text to measure on, one part of so many is left out of the training
-_PIECE = 1 << 14
 
 
 @dataclass(frozen=True)

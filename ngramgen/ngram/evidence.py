@@ -54,7 +54,7 @@ def evidence(table: NgramTable, contexts: Ids) -> Floats:
 
 def evidence_size(table: NgramTable) -> int:
     """How many numbers `evidence` gives of a place."""
-    return 3 * max(1, min(max(1, table.order - 1), len(table.orders)))
+    return 3 * max(1, len(table.orders))
 
 
 def _pairs(table: NgramTable, length: int, grams: Ids) -> NDArray[np.complex64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
-from ngramgen.model import BOS, Tokenizer
+from ngramgen.model import BOS, Tokenizer, checked_ids, checked_rows
 from ngramgen.ngram.copies import CopyFilter
 from ngramgen.ngram.distribution import Distributions, Ranked
 from ngramgen.ngram.drawing import MISSING, Base, BatchDrawer, ScalarDrawer, contexts_after
@@ -81,21 +81,9 @@ class NgramModel:
 
     def advance(self, state: NgramState, ids: NDArray[np.integer[Any]]) -> NgramState:
         """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
-        ids = self._checked(ids)
-        if ids.ndim != 2 or len(ids) != state.batch:
-            raise OptionError(f"ids of shape {ids.shape} do not fit a batch of {state.batch}; give (B, T)")
+        ids = checked_rows(ids, self.vocab_size, state.batch)
         words = np.concatenate([state.words, ids.astype(np.int32)], axis=1)
         return NgramState(self, words, self.context_grams(words))
-
-    def _checked(self, ids: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
-        ids = np.asarray(ids)
-        if not ids.size:
-            return ids.astype(np.int32)
-        if ids.dtype.kind not in "iu":
-            raise OptionError(f"ids must be integers, not {ids.dtype}")
-        if not 0 <= int(ids.min()) <= int(ids.max()) < self.vocab_size:
-            raise OptionError(f"ids must lie in [0, {self.vocab_size}), but {ids.min()} to {ids.max()} were given")
-        return ids
 
     def context_grams(self, words: NDArray[np.int32]) -> Ids:
         """For rows of words (B, L) and each length k below the order: the gram of the last k words, (B, order - 1)."""
@@ -152,7 +140,7 @@ class NgramModel:
 
         Raises OptionError for ids outside the vocabulary.
         """
-        words = np.concatenate([np.array([BOS], np.int64), self._checked(ids).astype(np.int64)])
+        words = np.concatenate([np.array([BOS], np.int64), checked_ids(ids, self.vocab_size).astype(np.int64)])
         return self.score_text(words)[1:]
 
     def score_text(self, words: Ids) -> Floats:

@@ -54,6 +54,18 @@ _WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
+class CountedBlocks:
+    """Blocks that are passed on, and how many bytes they had."""
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self.blocks, self.size = blocks, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self.blocks:
+            self.size += len(block)
+            yield block
+
+
 @dataclass(frozen=True)
 class _Options:
     field: str | None

@@ -213,6 +213,12 @@ def _missing_data(name: str, error: LookupError) -> MissingDependencyError:
     )
 
 
+def bordered(tokenizer: Any, block: bytes) -> NDArray[np.int64]:
+    """`with_borders` of a block of whole lines, with ``</s>`` behind each where the tokenizer has it so."""
+    ids, line_ends = tokenizer.encode_block(block)
+    return with_borders(ids, line_ends, with_ends=tokenizer.ends_lines)
+
+
 def with_borders(ids: NDArray[np.int64], line_ends: NDArray[np.int64], *, with_ends: bool = True) -> NDArray[np.int64]:
     """Sentences with <s> before and </s> behind each, one after the other, (T + 2 L,) int64.
 
