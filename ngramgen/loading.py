@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ngramgen.errors import ModelFormatError, ModelNotFoundError, NgramgenError, OptionError
-from ngramgen.hybrid.folder import NGRAM, read_settings
-from ngramgen.hybrid.model import HybridModel
+from ngramgen.hybrid.fallback import FallbackModel
+from ngramgen.hybrid.folder import NGRAM, Settings, read_settings
+from ngramgen.hybrid.gate import checked_budget
+from ngramgen.hybrid.model import HybridModel, same_tokens, warned
+from ngramgen.hybrid.time_limit import TimeLimit
 from ngramgen.model import TextTokenizer
+from ngramgen.neural.drafting import Drafter, PromptLookup
 from ngramgen.neural.layout import TRAINING, is_network
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.arpa_source import GZIP
-from ngramgen.ngram.evidence import evidence_size
+from ngramgen.ngram.drafting import NgramDrafter
+from ngramgen.ngram.evidence import Evidence
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import check_ngram, load_ngram
@@ -26,10 +33,74 @@ from ngramgen.text.tokenizers import Tokenizer
 from ngramgen.text.vocabulary import Vocabulary
 from ngramgen.textmodel import TextModel
 
-NEURAL = ("never", "always", "only")
+NEURAL = ("never", "auto", "always", "only")
 """How much the network of a folder takes part."""
+BUDGET = 0.25
+"""The share of tokens that may call it in "auto", where no other is given."""
 
 _HEAD = 1 << 16  # bytes in which an ARPA file says that it is one
+
+
+@dataclass(frozen=True)
+class _Use:
+    """How much the network of a folder takes part; raises OptionError for what does not go together."""
+
+    neural: str | None
+    budget: float | None
+    max_ms: float | None
+    speculate: bool
+    notify: Callable[[str], None] | None
+
+    def __post_init__(self) -> None:
+        if self.neural not in (None, *NEURAL):
+            raise OptionError(f"neural must be one of {', '.join(NEURAL)}, not {self.neural!r}")
+        if self.is_limited and self.neural not in (None, "auto"):
+            raise OptionError(f"a budget of calls or of time is for neural 'auto', not {self.neural!r}")
+        if self.budget is not None:
+            checked_budget(self.budget)
+        if self.max_ms is not None:
+            TimeLimit(self.max_ms)
+
+    @property
+    def is_limited(self) -> bool:
+        return self.budget is not None or self.max_ms is not None
+
+    @property
+    def is_auto(self) -> bool:
+        return self.neural == "auto" or self.is_limited
+
+    def alone(self, found: TextModel, ngram: Path | None) -> TextModel:
+        """A network that answers alone; the n-gram beside it guesses, if it can be read and has its tokens."""
+        guide = None
+        if ngram is not None and self.speculate:
+            with suppress(NgramgenError):
+                guide = _from_ngram(ngram, verify=False).model
+        if guide is not None and not same_tokens(guide.tokenizer, found.tokenizer):
+            guide = None
+        return replace(found, model=self.guessing(found.model, guide))
+
+    def guessing(self, network: OnnxModel, ngram: NgramModel | None) -> OnnxModel:
+        """The network, which knows how to guess the tokens that it will be asked for, if it shall."""
+        if self.speculate:
+            drafters: list[Drafter] = [PromptLookup()]
+            if ngram is not None:
+                drafters.append(NgramDrafter(ngram))
+            network.guessing = network.speculating(*drafters, timed=False)  # timed, a text might hang on the clock
+        return network
+
+    def model(self, path: Path, small: NgramModel, large: OnnxModel, settings: Settings) -> HybridModel | FallbackModel:
+        """Both as one. Raises OptionError where nothing was fitted that a budget could be held with."""
+        if not self.is_auto:
+            return HybridModel(small, self.guessing(large, small), settings.weighting, self.notify or warned)
+        hybrid = HybridModel(small, large, settings.weighting, self.notify or warned)
+        if settings.gate is None:
+            raise OptionError(
+                f"nothing tells yet where the network of {path} is worth a call; fit it to text that neither model was "
+                f"trained on: ngramgen tune {path} --on TEXTFILE"
+            )
+        if self.max_ms is None:
+            return FallbackModel(hybrid, settings.gate, BUDGET if self.budget is None else self.budget)
+        return FallbackModel(hybrid, settings.gate, 1.0 if self.budget is None else self.budget, TimeLimit(self.max_ms))
 
 
 def load(
@@ -37,16 +108,26 @@ def load(
     precision: str | None = None,
     *,
     neural: str | None = None,
+    neural_budget: float | None = None,
+    max_ms_per_token: float | None = None,
+    speculate: bool = True,
     lenient: bool = False,
     verify: bool = False,
+    notify: Callable[[str], None] | None = None,
 ) -> TextModel:
     """A model from a .ngram file, an ARPA file (``.arpa``, ``.gz``), or a folder with a network or an .onnx file of it.
 
     None stands for the shipped model. A folder that holds a network and an n-gram, ``model.ngram``, is both as one:
-    ``neural`` is "always" for their mixture at every token, "only" for the network alone, "never" for the n-gram alone.
-    Without it, it is "always", or "never" with a notice where onnxruntime is not installed or the network is missing.
-    ``precision`` picks among the forms of a network: "float32", "float16", "int8" or "q4". ``lenient`` takes ARPA files
-    with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
+    ``neural`` is "always" for their mixture at every token, "auto" for the mixture where it pays and the n-gram alone
+    elsewhere, "only" for the network alone, "never" for the n-gram alone. Without it, it is "always". But for "only",
+    the n-gram answers alone, with a notice, where onnxruntime is not installed or the network is missing, or should it
+    fail later: then ``notify`` is told, which is a warning unless it is given.
+    ``neural_budget`` is the share of tokens that may call the network in "auto", a quarter if neither it is given nor
+    ``max_ms_per_token``, the milliseconds that a token may take on the mean; either makes ``neural`` "auto".
+    With ``speculate`` a network that is asked at every token of a greedy text reads guesses of the next ones along
+    where that is faster; what it answers is the same. ``precision`` picks among the forms of a network: "float32",
+    "float16", "int8" or "q4".
+    ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
     Load networks from people you trust alone. Raises ModelNotFoundError, ModelFormatError, ArpaError, TokenizerError,
     OptionError, and MissingDependencyError for a network without the extra ``neural``.
     """
@@ -55,16 +136,15 @@ def load(
             "no model is shipped with this version: name one, or train it first, "
             "as in: ngramgen train TEXTFILE -o model.ngram"
         )
-    if neural not in (None, *NEURAL):
-        raise OptionError(f"neural must be one of {', '.join(NEURAL)}, not {neural!r}")
+    use = _Use(neural, neural_budget, max_ms_per_token, speculate, notify)
     path = Path(name)
     try:
         if path.is_dir():
-            return _from_folder(path, precision, neural, verify)
+            return _from_folder(path, precision, use, verify)
         if is_network(path):
-            if neural == "never":
+            if neural == "never" or use.is_auto:
                 raise OptionError(f"{path} is a network alone; name a folder that holds an n-gram, too")
-            return _from_onnx(path, precision)
+            return use.alone(_from_onnx(path, precision), None)
         if not path.exists():
             raise ModelNotFoundError(
                 f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file, or the folder of a network"
@@ -79,7 +159,7 @@ def load(
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
     if precision is not None:
         raise OptionError(f"{path} is no network, so there is no precision to choose")
-    if neural in ("always", "only"):
+    if neural in ("always", "only") or use.is_auto:
         raise OptionError(f"{path} is no network; name the folder of one")
     if head.startswith(MAGIC) or path.suffix == ".ngram":
         return _from_ngram(path, verify)
@@ -88,28 +168,30 @@ def load(
     return _from_arpa(path, lenient)
 
 
-def _from_folder(path: Path, precision: str | None, neural: str | None, verify: bool) -> TextModel:
+def _from_folder(path: Path, precision: str | None, use: _Use, verify: bool) -> TextModel:
     ngram, has_network = path / NGRAM, is_network(path)
     if not ngram.is_file():
         if not has_network:
             raise ModelNotFoundError(f"{path} is a folder without a network; name a .ngram or ARPA file")
-        if neural == "never":
+        if use.neural == "never" or use.is_auto:
             raise OptionError(f"{path} holds a network alone: there is no {NGRAM} in it")
-        return _from_onnx(path, precision)
-    if neural == "only":
-        return _from_onnx(path, precision)
+        return use.alone(_from_onnx(path, precision), None)
+    if use.neural == "only":
+        return use.alone(_from_onnx(path, precision), ngram)
     small = _from_ngram(ngram, verify)
-    if neural == "never":
+    if use.neural == "never":
         return small
-    if neural is None and not has_network:
-        return replace(small, notices=[*small.notices, f"{path} holds no network, so the n-gram answers alone"])
-    if neural is None and find_spec("onnxruntime") is None:
+    notice = None
+    if not has_network:
+        notice = f"{path} holds no network, so the n-gram answers alone"
+    elif find_spec("onnxruntime") is None:
         notice = "onnxruntime is not installed, so the n-gram answers alone: pip install 'ngramgen[neural]'"
+    if notice is not None:
         return replace(small, notices=[*small.notices, notice])
     large = _from_onnx(path, precision)
-    weighting, about = read_settings(path, evidence_size(small.model.table))
-    model = HybridModel(small.model, large.model, weighting)
-    return replace(large, model=model, about=large.about | ({"tuned_on": about} if about else {}), check=small.check)
+    settings = read_settings(path, Evidence(small.model.table).size)
+    about = large.about | ({"tuned_on": settings.about} if settings.about else {})
+    return replace(large, model=use.model(path, small.model, large.model, settings), about=about, check=small.check)
 
 
 def _from_ngram(path: Path, verify: bool) -> TextModel:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -105,7 +106,9 @@ class LanguageModel(Protocol):
     which promises that the first two take a ``truncation`` and a guard and that there is a ``walker``; and ``sources``,
     which tells what a probability comes from. `ngramgen.ngram.model.NgramModel` has them all. With
     ``moves_rows_slowly`` a state keeps rows that have ended for a while; ``score_running`` scores the sentences of a
-    text for a model that sees those before.
+    text for a model that sees those before. Of a model with a network ``tally`` counts its calls, and
+    ``neural_weights`` tells how much it counted for each token; ``guessing`` is a model that gives the same answers and
+    is quicker where the likeliest token is taken each time, or None.
     """
 
     @property
@@ -129,6 +132,18 @@ class LanguageModel(Protocol):
     def score(self, ids: IntArray) -> FloatArray:
         """Natural log-probability (T,) float64 of every token of one sentence given all before it, ``<s>`` seen."""
         ...
+
+
+@dataclass
+class Tally:
+    """For how many tokens a model that has a network was asked, and for how many of them it called the network."""
+
+    tokens: int = 0
+    calls: int = 0
+
+    def add(self, tokens: int, calls: int) -> None:
+        self.tokens += tokens
+        self.calls += calls
 
 
 def checked_ids(ids: Any, vocab_size: int) -> IntArray:

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from numbers import Real
+from threading import Lock
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from ngramgen.atomic import replacing
 from ngramgen.errors import ArpaError, OptionError
 from ngramgen.evaluation.novelty import Novelty, novelty
 from ngramgen.evaluation.perplexity import LineScores, Perplexity, PerplexityCounter, score_block, score_lines
+from ngramgen.hybrid.personal import PersonalModel, lessons
 from ngramgen.model import TextTokenizer
 from ngramgen.ngram.arpa_writer import write_arpa
 from ngramgen.ngram.damage import blaming, blaming_items
@@ -42,6 +44,8 @@ from ngramgen.text.tokenizers import Tokenizer
 Texts = str | os.PathLike[str] | BinaryIO | Iterable[str] | Iterable[os.PathLike[str]]
 
 _DECODED_TOGETHER = 64
+_LEARNING = Lock()
+"""Held where a model becomes a personal one or stops being one, so that two threads that learn make one of it."""
 MAX_SEQUENCES = 100_000_000
 """Texts made in one call at most: each takes some bytes before the first is drawn."""
 
@@ -68,9 +72,12 @@ class NextToken:
     prob: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class TextModel:
-    """A language model with the cleaning of its training, as text sees it."""
+    """A language model with the cleaning of its training, as text sees it.
+
+    Nothing changes it but `learn` and `forget`. Safe to share between threads.
+    """
 
     model: Any  # a LanguageModel; Any lets mypy see an engine's faster ways
     tokenizer: TextTokenizer
@@ -78,6 +85,7 @@ class TextModel:
     about: dict[str, Any] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     check: Callable[[], None] | None = None  # raises ModelFormatError if the file that is mapped is damaged
+    _learnt: list[bytes] = field(default_factory=list, init=False, repr=False, compare=False)  # blocks of clean lines
 
     def generate(
         self, prompt: str = "", *, n: int | None = None, seed: int | None = None, **options: Any
@@ -206,10 +214,11 @@ class TextModel:
         if isinstance(k, bool) or not isinstance(k, int) or k < 1:
             raise OptionError(f"k must be an integer of 1 or more, not {k!r}")
         ids = self.prompt_ids(context)
+        model = self.model  # a thread that learns may put another in its place
         with blaming(self.check):
-            state = self.model.start()
-            state = self.model.advance(state, ids[None, :]) if len(ids) else state
-            found, logprobs = self.model.top(state, k)
+            state = model.start()
+            state = model.advance(state, ids[None, :]) if len(ids) else state
+            found, logprobs = model.top(state, k)
             return [
                 NextToken(self.tokenizer.token(i), logprob, math.exp(logprob))
                 for i, logprob in zip(found.tolist(), logprobs.tolist(), strict=True)
@@ -257,10 +266,51 @@ class TextModel:
         embedded: NDArray[np.float32] = self.model.embed(self.tokenizer.encode(self.cleaner.text(text)))
         return embedded
 
+    def learn(
+        self, text: str | os.PathLike[str] | Iterable[str], *, weight: float | None = None, errors: str = "strict"
+    ) -> None:
+        """Learn text of the user's own, in memory, beside what the model knows: all answers then heed it.
+
+        A string is the text itself, each line a sentence, and so are those of a list; a path (`pathlib.Path`) is a
+        file. Blank lines and words that the vocabulary lacks are not learnt. ``weight``, from 0 to 1, is how much all
+        that was learnt counts from now on; it begins as 1. Raises OptionError and CorpusError, and then learns nothing.
+        """
+        sources = [[text]] if isinstance(text, str) else sources_of(text)
+        blocks = list(map(self.cleaner.lines_block, read_blocks(sources, errors=errors)))  # type: ignore[arg-type]
+        with blaming(self.check):
+            read = list(lessons(self.tokenizer, blocks))
+        model, kept = self._personal(weight)
+        for lines, words in read:
+            model.learn(words)
+            kept.append(lines)
+
+    def _personal(self, weight: float | None) -> tuple[PersonalModel, list[bytes]]:
+        """The model that learns, and where its lines are kept."""
+        with _LEARNING:
+            model = self.model
+            if not isinstance(model, PersonalModel):
+                self.model = model = PersonalModel(model, 1.0 if weight is None else weight)
+            elif weight is not None:
+                model.weigh(weight)
+            return model, self._learnt
+
+    def forget(self) -> None:
+        """Be the model again that has learnt nothing; the weight is forgotten, too."""
+        with _LEARNING:
+            if isinstance(self.model, PersonalModel):
+                self.model, self._learnt = self.model.base, []
+
+    def save_learnt(self, path: str | os.PathLike[str]) -> None:
+        """Write the lines that were learnt, after cleaning, as UTF-8 text, which `learn` can read. Raises OSError."""
+        with replacing(path) as file:
+            for piece in list(self._learnt):
+                file.write(piece)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a .ngram file, or an ARPA file where the name ends in ``.arpa`` or ``.arpa.gz``.
 
-        Raises OSError, ArpaError for what an ARPA file cannot hold, and OptionError for a model that is no n-gram.
+        Raises OSError, ArpaError for what an ARPA file cannot hold, and OptionError for a model that is no n-gram or
+        has learnt something.
         """
         if os.fspath(path).endswith((".arpa", ".arpa.gz")):
             self.save_arpa(path)
@@ -268,7 +318,7 @@ class TextModel:
             save_ngram(path, self._ngram(path), self.cleaner.steps, self.about)
 
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
-        """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError."""
+        """Write an ARPA file, compressed where the name ends in ``.gz``. Raises ArpaError, OSError, OptionError."""
         model = self._ngram(path)
         if not isinstance(self.tokenizer, Tokenizer):
             raise ArpaError(f"an ARPA file cannot hold the tokens of {self.tokenizer.kind}; write a .ngram file")
@@ -281,16 +331,25 @@ class TextModel:
                 write_arpa(file, model.table, self.tokenizer.vocabulary)
 
     def _ngram(self, path: str | os.PathLike[str]) -> NgramModel:
-        if not isinstance(self.model, NgramModel):
+        model = self.model
+        if isinstance(model, PersonalModel):
+            raise OptionError(
+                f"{path} cannot hold what was learnt: write that with save_learnt, and call forget before save"
+            )
+        if not isinstance(model, NgramModel):
             raise OptionError(f"only an n-gram model can be written to {path}")
-        return self.model
+        return model
 
     def description(self) -> dict[str, Any]:
         """What the model is and how it was made, as plain values."""
-        if not isinstance(self.model, NgramModel):
+        model = self.model
+        if isinstance(model, PersonalModel):
+            below = replace(self, model=model.base).description()
+            return {**below, "learnt_tokens": model.learnt_tokens, "learnt_weight": model.weight}
+        if not isinstance(model, NgramModel):
             own = {"tokenizer": self.tokenizer.kind, "cleaning": list(self.cleaner.steps)}
-            return {**self.model.description(), **own, **self.about}
-        table = self.model.table
+            return {**model.description(), **own, **self.about}
+        table = model.table
         return {
             "kind": "ngram",
             "order": table.order,

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ngramgen.hybrid.folder import write_settings
+from ngramgen.hybrid.folder import Settings, write_settings
+from ngramgen.hybrid.gate import fit_gate
 from ngramgen.hybrid.model import HybridModel, Places, mixed
 from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from ngramgen.loading import load
@@ -18,36 +20,59 @@ from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import bordered
 from ngramgen.textmodel import Texts, sources_of
 
-MOST_BYTES = 2_000_000
-"""So much of the text is read: the weighting has a few hundred numbers, for which that is plenty."""
+BUDGETS = (0.1, 0.25, 0.5, 0.75)
+"""Shares of calls for which bits per byte are told."""
+MOST_BYTES = 400_000
+"""So much of the text is read: what is fitted has a few hundred numbers, for which that is plenty."""
+_BLOCK = 1 << 14
 
 
 def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -> dict[str, Any]:
-    """Fits the weighting of a folder's n-gram and network to text and writes it there; gives what was measured.
+    """Fits how a folder's n-gram and network work together to text and writes it there; gives what was measured.
+
+    That is the weighting of the mixture, and the gate that tells where the network is worth a call.
 
     ``on`` is text that neither was trained on, a path, several, or sentences, of which the first `MOST_BYTES` are read.
-    The result holds bits per byte of that text for both models and for the mixture, as does the folder's hybrid.json.
+    The result holds bits per byte of that text for both models, for the mixture, and for some budgets of calls, as
+    does the folder's hybrid.json.
     Raises OptionError for a folder without model.ngram or for too little text, CorpusError, and what `load` raises.
     """
     text_model = load(folder, neural="only")  # both parts alone: an old hybrid.json may be damaged or of another n-gram
     model = HybridModel(load(folder, neural="never").model, text_model.model, Weighting.fixed(0.5))
     parts, size = [], 0
-    for block in read_blocks(sources_of(on), errors=errors):  # type: ignore[arg-type]
+    for block in read_blocks(sources_of(on), errors=errors, block_size=_BLOCK):  # type: ignore[arg-type]
         for piece in pieces(text_model.cleaner.lines_block(block)):
             parts.append(model.places(bordered(text_model.tokenizer, piece)))
         size += len(block)
         if size >= MOST_BYTES:
             break
     places = Places.joined(parts)
+    settings = _fitted(places, size)
+    write_settings(Path(folder), settings)
+    return settings.about
+
+
+def _fitted(places: Places, size: int) -> Settings:
+    """The weighting, then the gate for what the mixture gains under it; both measured on the text itself."""
     weighting = fit_weighting(places.numbers, places.network, places.ngram)
     weights = weighting.weights(places.numbers).astype(np.float64)
-    scores = {
-        "ngram": places.ngram,
-        "network": places.network,
-        "mixture": mixed(places.network, places.ngram, weights),
+    mixture = mixed(places.network, places.ngram, weights)
+    gate = fit_gate(places.numbers, mixture - places.ngram)
+
+    def bits(logprobs: NDArray[np.float64]) -> float:
+        return round(-float(logprobs.sum()) / math.log(2) / size, 5)
+
+    scores = gate.predictor.scores(places.numbers)
+    auto = [np.where(gate.along(budget, scores, budget)[0], mixture, places.ngram) for budget in BUDGETS]
+    about = {
+        "bytes": size,
+        "tokens": len(weights),
+        "mean_weight": round(float(weights.mean()), 4),
+        "bits_per_byte": {
+            "ngram": bits(places.ngram),
+            "network": bits(places.network),
+            "mixture": bits(mixture),
+        },
+        "auto_bits_per_byte": {f"{budget:g}": bits(found) for budget, found in zip(BUDGETS, auto, strict=True)},
     }
-    bits = {name: round(-float(score.sum()) / math.log(2) / size, 5) for name, score in scores.items()}
-    mean_weight = round(float(weights.mean()), 4)
-    about = {"bytes": size, "tokens": len(weights), "mean_weight": mean_weight, "bits_per_byte": bits}
-    write_settings(Path(folder), weighting, about)
-    return about
+    return Settings(weighting, gate, about)

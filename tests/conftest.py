@@ -28,10 +28,10 @@ def untuned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hybrid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a random weighting of the six numbers of a place."""
     folder = _hybrid(tmp_path_factory.mktemp("weighted"))
-    from ngramgen.hybrid.folder import write_settings
-    from tests.hybrid.tiny import random_weighting
+    from ngramgen.hybrid.folder import Settings, write_settings
+    from tests.hybrid.tiny import random_gate, random_weighting
 
-    write_settings(folder, random_weighting(6), {"bytes": 7})
+    write_settings(folder, Settings(random_weighting(6), random_gate(6), {"bytes": 7}))
     return folder
 
 

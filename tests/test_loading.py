@@ -11,6 +11,7 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError, TokenizerError
+from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.model import HybridModel
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
@@ -249,11 +250,18 @@ def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("neural", "kind"), [(None, HybridModel), ("always", HybridModel), ("only", OnnxModel), ("never", NgramModel)]
+    ("neural", "kind"),
+    [
+        (None, HybridModel),
+        ("always", HybridModel),
+        ("auto", FallbackModel),
+        ("only", OnnxModel),
+        ("never", NgramModel),
+    ],
 )
-def test_a_folder_with_both(neural: str | None, kind: type, hybrid: Path) -> None:
-    """It is their mixture unless one of them is asked for; nothing is to be told."""
-    found = load(hybrid, neural=neural)
+def test_a_folder_with_both(neural: str | None, kind: type, hybrid_folder: Path) -> None:
+    """It is their mixture unless another part is asked for; nothing is to be told."""
+    found = load(hybrid_folder, neural=neural)
     assert isinstance(found.model, kind)
     assert found.notices == []
     assert str(found.generate("the cat", seed=1, max_new_tokens=3)).startswith("the cat")
@@ -277,31 +285,61 @@ def test_a_network_alone(network: Path) -> None:
 
 
 def test_a_folder_with_an_n_gram_alone(folder: Path, tmp_path: Path) -> None:
-    """The n-gram answers, and says so where the network was not left out on purpose; one that is wanted is missed."""
+    """The n-gram answers, and says so where the network was not left out on purpose; one alone is missed."""
     shutil.copy(folder / "m.ngram", tmp_path / "model.ngram")
     found = load(tmp_path)
     assert isinstance(found.model, NgramModel)
     assert found.notices == [f"{tmp_path} holds no network, so the n-gram answers alone"]
     assert load(tmp_path, neural="never").notices == []
-    for neural in ("always", "only"):
-        with pytest.raises(ModelNotFoundError, match="is a folder without a network"):
-            load(tmp_path, neural=neural)
+    for neural in ("always", "auto"):
+        assert load(tmp_path, neural=neural).notices == found.notices
+    with pytest.raises(ModelNotFoundError, match="is a folder without a network"):
+        load(tmp_path, neural="only")
 
 
 @pytest.mark.parametrize("name", ["m.ngram", "m.arpa"])
 def test_a_file_of_an_n_gram(name: str, folder: Path) -> None:
     """It can do without a network, but not with one."""
     assert isinstance(load(folder / name, neural="never").model, NgramModel)
-    for neural in ("always", "only"):
+    for neural in ("always", "auto", "only"):
         with pytest.raises(OptionError, match="is no network; name the folder of one"):
             load(folder / name, neural=neural)
+    with pytest.raises(OptionError, match="is no network; name the folder of one"):
+        load(folder / name, neural_budget=0.5)
 
 
-@pytest.mark.parametrize("neural", ["auto", "", "Never", 1, True])
+@pytest.mark.parametrize("neural", ["sometimes", "", "Never", 1, True])
 def test_no_part_that_a_network_can_have(neural: str, folder: Path) -> None:
     """Another word is refused with those that there are."""
-    with pytest.raises(OptionError, match="neural must be one of never, always, only, not"):
+    with pytest.raises(OptionError, match="neural must be one of never, auto, always, only, not"):
         load(folder / "m.ngram", neural=neural)
+
+
+def test_a_budget(hybrid_folder: Path) -> None:
+    """A share or a time makes it "auto", a quarter if neither is told; with a time alone the share is free."""
+    for options, budget, limit in (
+        ({"neural": "auto"}, 0.25, None),
+        ({"neural_budget": 0.5}, 0.5, None),
+        ({"neural": "auto", "max_ms_per_token": 2}, 1.0, 2.0),
+        ({"max_ms_per_token": 2, "neural_budget": 0}, 0.0, 2.0),
+    ):
+        about = load(hybrid_folder, **options).description()  # type: ignore[arg-type]
+        assert (about["neural"], about["neural_budget"], about.get("max_ms_per_token")) == ("auto", budget, limit)
+
+
+def test_no_budget(hybrid_folder: Path, hybrid: Path) -> None:
+    """A share or a time out of its range, beside another part of the network, or for a folder without a gate."""
+    for share in (-0.1, 1.1, float("nan"), True, "0.5"):
+        with pytest.raises(OptionError, match="the neural budget must be a number from 0 to 1"):
+            load(hybrid_folder, neural_budget=share)  # type: ignore[arg-type]
+    for limit in (0, -1, float("inf"), float("nan"), True, "1"):
+        with pytest.raises(OptionError, match="max_ms_per_token must be a number above 0"):
+            load(hybrid_folder, max_ms_per_token=limit)  # type: ignore[arg-type]
+    for neural in ("never", "always", "only"):
+        with pytest.raises(OptionError, match=f"a budget of calls or of time is for neural 'auto', not '{neural}'"):
+            load(hybrid_folder, neural=neural, neural_budget=0.5)
+    with pytest.raises(OptionError, match=r"nothing tells yet where .* ngramgen tune .* --on TEXTFILE"):
+        load(hybrid, neural="auto")
 
 
 def test_without_onnxruntime(hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -90,7 +90,7 @@ def test_a_failure_leaves_what_was_there(folder: Path, text: Path, monkeypatch: 
 
 
 def test_no_more_than_is_needed(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several texts those behind the first million bytes or two are not read."""
+    """Of several texts those behind the first bytes that suffice are not read."""
     monkeypatch.setattr(tuning, "MOST_BYTES", 10)
     paths = [tmp_path / name for name in ("one.txt", "two.txt")]
     for path in paths:

@@ -46,6 +46,8 @@ def explanation_lines(
 def explanation_json(tokens: Sequence[str], explanations: Sequence[TokenExplanation]) -> list[dict[str, Any]]:
     """An object a token: token, prob, logprob (natural), rank, kept, prob_kept and source.
 
+    Where the model has a network also engine and neural_weight.
+
     >>> explanation_json([], [])
     []
     """
@@ -58,6 +60,7 @@ def explanation_json(tokens: Sequence[str], explanations: Sequence[TokenExplanat
             "kept": one.kept,
             "prob_kept": one.probability_kept,
             "source": one.source,
+            **({} if one.engine is None else {"engine": one.engine, "neural_weight": one.neural_weight}),
         }
         for token, one in zip(tokens, explanations, strict=True)
     ]
@@ -89,7 +92,7 @@ def _color(rank: int) -> str:
 def _table(tokens: Iterable[str], explanations: Iterable[TokenExplanation]) -> Iterator[str]:
     rows: list[tuple[str, ...]] = [_HEAD]
     for token, one in zip(tokens, explanations, strict=True):
-        rows.append((token, _probability_text(one.probability), str(one.rank), str(one.kept), one.source))
+        rows.append((token, _probability_text(one.probability), str(one.rank), str(one.kept), _source(one)))
     if not any(row[-1] for row in rows[1:]):  # the model does not tell
         rows = [row[:-1] for row in rows]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
@@ -97,6 +100,15 @@ def _table(tokens: Iterable[str], explanations: Iterable[TokenExplanation]) -> I
         blanks = [" " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
         numbers = [blank + cell for blank, cell in zip(blanks[1:4], row[1:4], strict=True)]
         yield "  ".join([row[0] + blanks[0], *numbers, *row[4:]]).rstrip()
+
+
+def _source(one: TokenExplanation) -> str:
+    if not one.neural_weight:
+        return one.source
+    parts = [f"network {one.neural_weight:.2f}"]
+    if one.source and one.engine == "mixture":
+        parts.append(f"{one.source} {1 - one.neural_weight:.2f}")
+    return ", ".join(parts)
 
 
 def _probability_text(probability: float) -> str:

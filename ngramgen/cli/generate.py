@@ -13,12 +13,10 @@ import click
 
 from ngramgen.cli.explanation import explanation_json, explanation_lines, visible
 from ngramgen.cli.inputs import argument_text
-from ngramgen.cli.models import loaded
+from ngramgen.cli.models import ModelChoice, model_options
 from ngramgen.cli.options import (
     SectionedCommand,
     json_option,
-    model_option,
-    neural_option,
     sampling_options,
     seed_option,
 )
@@ -30,8 +28,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=SectionedCommand)
 @click.argument("prompt", default="")
-@model_option
-@neural_option
+@model_options
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many texts to generate.")
 @sampling_options
 @seed_option
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
     "explained",
     is_flag=True,
     show_default=False,
-    help="Show how likely each token was, its rank, and which n-gram it comes from.",
+    help="Show how likely each token was, its rank, and which n-gram or network it comes from.",
 )
 @json_option
 @click.option(
@@ -52,8 +49,7 @@ if TYPE_CHECKING:
 )
 def command(
     prompt: str,
-    model: str | None,
-    neural: str | None,
+    choice: ModelChoice,
     count: int,
     seed: int | None,
     explained: bool,
@@ -82,7 +78,7 @@ def command(
         output = None
     if output is not None:
         check_output(output)
-    text_model = loaded(model, neural)
+    text_model = choice.load()
     if count == 1 and output is None and not as_json and not explained and sys.stdout.isatty():
         _show_growing(prompt, text_model.stream(prompt, seed=seed, **options))
         return

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ngramgen.cli.inputs import STDIN, argument_text, arriving_blocks
-from ngramgen.cli.models import loaded
-from ngramgen.cli.options import json_option, model_option, neural_option
+from ngramgen.cli.models import ModelChoice, model_options
+from ngramgen.cli.options import json_option
 from ngramgen.cli.output import json_text, stdout, write_lines
 
 if TYPE_CHECKING:
@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("context")
-@model_option
-@neural_option
+@model_options
 @click.option("-k", "count", type=click.IntRange(min=1), default=10, metavar="K", help="How many tokens to list.")
 @json_option
-def command(context: str, model: str | None, neural: str | None, count: int, as_json: bool) -> None:
+def command(context: str, choice: ModelChoice, count: int, as_json: bool) -> None:
     """List the most likely tokens after CONTEXT, best first, each with its probability.
 
     CONTEXT is the beginning of a text; "" asks how a text begins. With - each line of standard input is a context and
@@ -32,7 +31,7 @@ def command(context: str, model: str | None, neural: str | None, count: int, as_
     Example:
       ngramgen next "Once upon a" -m fables.ngram -k 5
     """
-    text_model = loaded(model, neural)
+    text_model = choice.load()
     if context != STDIN:
         tokens = text_model.next(argument_text("CONTEXT", context), k=count)
         write_lines([_as_json(tokens)] if as_json else _as_rows(tokens))

@@ -25,13 +25,6 @@ model_option = click.option(
 )
 """``-m/--model`` as ``model: str | None``, whatever ``ngramgen.load`` takes; None is the shipped model."""
 
-neural_option = click.option(
-    "--neural",
-    type=click.Choice(["never", "always", "only"]),
-    help="In a folder with a network and an n-gram: the n-gram alone, their mixture (the default), the network alone.",
-)
-"""``--neural`` as ``neural: str | None``, as ``ngramgen.load`` takes it."""
-
 seed_option = click.option(
     "--seed",
     type=click.IntRange(min=0),

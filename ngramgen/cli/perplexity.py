@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ngramgen.cli.inputs import corpus_sources
-from ngramgen.cli.models import loaded
-from ngramgen.cli.options import json_option, model_option, neural_option
+from ngramgen.cli.models import ModelChoice, model_options
+from ngramgen.cli.options import json_option
 from ngramgen.cli.output import json_text, write_fields, write_lines
 
 if TYPE_CHECKING:
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(allow_dash=True))
-@model_option
-@neural_option
+@model_options
 @json_option
-def command(files: tuple[str, ...], model: str | None, neural: str | None, as_json: bool) -> None:
+def command(files: tuple[str, ...], choice: ModelChoice, as_json: bool) -> None:
     """Measure how well a model predicts the text of all FILEs together; - is standard input.
 
     Every line is a sentence, and its end counts as a token. Words that the model does not know are priced as such;
-    perplexity_excluding_oov leaves them out. bits_per_byte compares models with different tokens.
+    perplexity_excluding_oov leaves them out. bits_per_byte compares models with different tokens. --json adds
+    neural_calls, the share of tokens for which a network was called, and ms_per_token, the time of scoring them.
 
     \b
     Example:
       ngramgen perplexity chapter1.txt chapter2.txt -m fables.ngram
     """
     corpus = corpus_sources(files)
-    result = loaded(model, neural).perplexity(corpus)
+    result = choice.load().perplexity(corpus)
     if as_json:
         write_lines([json_text(asdict(result))])
     else:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ngramgen.cli.inputs import STDIN, arriving_blocks
-from ngramgen.cli.models import loaded
-from ngramgen.cli.options import json_option, model_option, neural_option
+from ngramgen.cli.models import ModelChoice, model_options
+from ngramgen.cli.options import json_option
 from ngramgen.cli.output import json_text, stdout
 
 if TYPE_CHECKING:
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", default=STDIN, type=click.Path(allow_dash=True))
-@model_option
-@neural_option
+@model_options
 @json_option
-def command(file: str, model: str | None, neural: str | None, as_json: bool) -> None:
+def command(file: str, choice: ModelChoice, as_json: bool) -> None:
     """Print the log10 probability of each line of FILE, the end of the sentence included.
 
     Without FILE, or with -, lines come from standard input and are answered as they come. --json gives an object a
@@ -31,7 +30,7 @@ def command(file: str, model: str | None, neural: str | None, as_json: bool) -> 
     Example:
       echo "The fox looked at the grapes." | ngramgen score -m fables.ngram
     """
-    text_model = loaded(model, neural)
+    text_model = choice.load()
     out = stdout()
     for block in arriving_blocks(file):
         lines = iter(block.decode().split("\n") if as_json else ())

@@ -9,6 +9,7 @@ A tokenizer that has tokens for newlines ends no line with </s>: theirs are coun
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ngramgen.model import BOS, UNK, LanguageModel
+from ngramgen.model import BOS, UNK, LanguageModel, Tally
 from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import bordered
 
@@ -40,6 +41,8 @@ class Perplexity:
     perplexity: float
     perplexity_excluding_oov: float
     bits_per_byte: float
+    neural_calls: float  # the share of tokens for which a network was called
+    ms_per_token: float = field(compare=False)  # milliseconds that the scoring of a token took
 
 
 def score_block(model: LanguageModel, block: bytes) -> LineScores:
@@ -82,19 +85,28 @@ class PerplexityCounter:
     tokens: int = 0
     oov: int = 0
     size: int = 0
+    calls: int = 0
+    seconds: float = 0.0
     _log10: list[float] = field(default_factory=list)
     _oov_log10: list[float] = field(default_factory=list)
 
     def add(self, block: bytes, size: int) -> None:
         """Score a block of whole lines that stood for ``size`` bytes of text."""
         for piece in pieces(block):
+            begun, before = time.perf_counter(), self._calls()
             words, natural = _token_logprobs(self.model, piece, running=True)
+            self.seconds += time.perf_counter() - begun
+            self.calls += self._calls() - before
             unknown = words == UNK
             self.tokens += len(words) - int(np.count_nonzero(words == BOS))
             self.oov += int(np.count_nonzero(unknown))
             self._log10.append(float(natural.sum()) / math.log(10))
             self._oov_log10.append(float(natural[unknown].sum()) / math.log(10))
         self.size += size
+
+    def _calls(self) -> int:
+        tally: Tally | None = getattr(self.model, "tally", None)
+        return 0 if tally is None else tally.calls
 
     def result(self) -> Perplexity:
         """The numbers so far; NaN where there was nothing to measure."""
@@ -107,6 +119,8 @@ class PerplexityCounter:
             _power(log10, self.tokens),
             _power(known, self.tokens - self.oov),
             -log10 / math.log10(2) / self.size if self.size else math.nan,
+            self.calls / self.tokens if self.tokens else math.nan,
+            1000 * self.seconds / self.tokens if self.tokens else math.nan,
         )
 
 

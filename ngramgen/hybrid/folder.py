@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ngramgen.atomic import replacing
 from ngramgen.errors import ModelFormatError
+from ngramgen.hybrid.gate import Gate
 from ngramgen.hybrid.weighting import Weighting
 
 NGRAM = "model.ngram"
@@ -18,15 +20,25 @@ _UNTUNED = 0.5
 _MOST = 1 << 20  # bytes; ours take a few thousand
 
 
-def write_settings(folder: Path, weighting: Weighting, about: dict[str, Any]) -> None:
-    """Writes how the models are mixed, and what is to be told of it. Raises OSError."""
-    values = {"format": FORMAT, "weighting": weighting.values(), "about": about}
+@dataclass(frozen=True)
+class Settings:
+    """How the models are mixed, where the network is worth a call, and what is to be told of both."""
+
+    weighting: Weighting
+    gate: Gate | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def write_settings(folder: Path, settings: Settings) -> None:
+    """Writes hybrid.json. Raises OSError."""
+    gate = None if settings.gate is None else settings.gate.values()
+    values = {"format": FORMAT, "weighting": settings.weighting.values(), "gate": gate, "about": settings.about}
     with replacing(folder / SETTINGS) as file:
         file.write((json.dumps(values) + "\n").encode())
 
 
-def read_settings(folder: Path, size: int) -> tuple[Weighting, dict[str, Any]]:
-    """What `write_settings` wrote; an even mixture where there is no such file.
+def read_settings(folder: Path, size: int) -> Settings:
+    """What `write_settings` wrote; an even mixture without a gate where there is no such file.
 
     ``size`` is how many numbers are known of a place. Raises ModelFormatError.
     """
@@ -36,14 +48,17 @@ def read_settings(folder: Path, size: int) -> tuple[Weighting, dict[str, Any]]:
             raise ModelFormatError(f"{path} is too large to be what its name says; tune the model again")
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return Weighting.fixed(_UNTUNED), {}
+        return Settings(Weighting.fixed(_UNTUNED))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelFormatError(f"{path} cannot be read ({error}); tune the model again") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT or not isinstance(values.get("about"), dict):
         raise ModelFormatError(f"{path} is damaged or of another version; tune the model again")
-    if not isinstance(values.get("weighting"), dict):
+    gate = values.get("gate")
+    if not isinstance(values.get("weighting"), dict) or not isinstance(gate, dict | None):
         raise ModelFormatError(f"{path}: the weights of the mixture are damaged; tune the model again")
     weighting = Weighting.from_values(values["weighting"], str(path))
-    if not weighting.is_fixed and len(weighting.mean) != size:
-        raise ModelFormatError(f"{path} was made for an n-gram of another order; tune the model again")
-    return weighting, values["about"]
+    found = Settings(weighting, None if gate is None else Gate.from_values(gate, str(path)), values["about"])
+    for one in (weighting, *(() if found.gate is None else (found.gate.predictor,))):
+        if not one.is_fixed and len(one.mean) != size:
+            raise ModelFormatError(f"{path} was made for an n-gram of another order; tune the model again")
+    return found

@@ -5,16 +5,19 @@ l may differ from place to place, by what the n-gram knows of it before it sees 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ngramgen.errors import OptionError, TokenizerError
+from ngramgen.errors import MissingDependencyError, ModelFormatError, OptionError, TokenizerError
 from ngramgen.hybrid.weighting import Weighting
-from ngramgen.model import BOS, EOS, best_ids
-from ngramgen.ngram.evidence import contexts_of_text, evidence
+from ngramgen.model import BOS, EOS, Tally, best_ids, checked_ids
+from ngramgen.ngram.evidence import Evidence, contexts_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.integer[Any]]
     Floats = NDArray[np.float32]
+
+T = TypeVar("T")
+
+
+def warned(message: str) -> None:
+    """Tells it as a warning."""
+    warnings.warn(message, RuntimeWarning, stacklevel=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,17 @@ class HybridState:
 
 @dataclass(frozen=True, eq=False)
 class HybridModel:
-    """The mixture. Read-only; safe to share between threads. Raises TokenizerError for models of two tokenizers."""
+    """The mixture. Read-only; safe to share between threads. Raises TokenizerError for models of two tokenizers.
+
+    Should the network fail as it runs, ``notify`` is told once, and the n-gram goes on alone.
+    """
 
     ngram: NgramModel
     network: OnnxModel
     weighting: Weighting
+    notify: Callable[[str], None] = warned
+    tally: Tally = field(default_factory=Tally)
+    _failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not same_tokens(self.ngram.tokenizer, self.network.tokenizer):
@@ -72,33 +88,62 @@ class HybridModel:
         """As the network."""
         return self.network.moves_rows_slowly
 
+    @cached_property
+    def guessing(self) -> HybridModel | None:
+        """The same mixture, quicker where the likeliest token is taken each time, if the network knows how."""
+        network = self.network.guessing
+        return None if network is None else replace(self, network=network)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What the n-gram can tell of a place."""
+        return Evidence(self.ngram.table)
+
     def start(self, batch: int = 1) -> HybridState:
         """The state before the first token, <s> seen."""
         return HybridState(self.ngram.start(batch), self.network.start(batch))
 
     def advance(self, state: HybridState, ids: Ids) -> HybridState:
-        """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary.
-
-        The n-gram knows sentences alone: to it another begins behind ``</s>``.
-        """
+        """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
         network = self.network.advance(state.network, ids)  # which also checks them
-        return HybridState(self.ngram.advance(state.ngram, np.where(np.asarray(ids) == EOS, BOS, ids)), network)
+        return HybridState(self.ngram.advance(state.ngram, ngram_ids(ids)), network)
 
     def logprobs(self, state: HybridState) -> Floats:
         """(B, V) float32, natural log; each row's probabilities sum to 1."""
-        weights = self.weighting.weights(evidence(self.ngram.table, state.ngram.contexts))[:, None]
-        found: Floats = mixed(self.network.logprobs(state.network), self.ngram.logprobs(state.ngram), weights)
+        ngram: Floats = self.ngram.logprobs(state.ngram)
+        network = self.network_logprobs(state.network)
+        self.tally.add(state.batch, 0 if network is None else state.batch)
+        if network is None:
+            return ngram
+        found: Floats = mixed(network, ngram, self.weights(state.ngram.contexts)[:, None])
         return found
+
+    def network_logprobs(self, state: OnnxState) -> Floats | None:
+        """What the network says (B, V), or None where it has failed."""
+        return self._asked(lambda: self.network.logprobs(state))
+
+    def _asked(self, ask: Callable[[], T]) -> T | None:
+        if self._failures:
+            return None
+        try:
+            return ask()
+        except (ModelFormatError, MissingDependencyError) as error:
+            self._failures.append(str(error))
+            if len(self._failures) == 1:
+                self.notify(f"{error}; the n-gram goes on alone")
+            return None
+
+    def weights(self, contexts: NDArray[np.int64]) -> Floats:
+        """The network's weight (R,) behind contexts (R, order - 1) of the n-gram."""
+        return self.weighting.weights(self.evidence.of(contexts))
 
     def score(self, ids: Ids) -> NDArray[np.float64]:
         """Natural log-probability (T,) float64 of every token of one sentence, or of several with ``</s>`` between.
 
         Raises OptionError for ids outside the vocabulary.
         """
-        words = np.asarray(ids) if len(ids) else np.zeros(0, np.int64)
-        begins = np.append(0, np.flatnonzero(words[:-1] == EOS) + 1)
-        own = np.insert(np.ones(len(words), bool), begins, False)
-        found: NDArray[np.float64] = self.score_running(np.insert(words, begins, BOS))[own]
+        words, own = with_borders(checked_ids(ids, self.vocab_size))
+        found: NDArray[np.float64] = self.score_running(words)[own]
         return found
 
     def score_running(self, words: Ids) -> NDArray[np.float64]:
@@ -107,8 +152,17 @@ class HybridModel:
         The n-gram sees a sentence alone, the network those before it, too. Raises OptionError for ids outside the
         vocabulary.
         """
-        places = self.places(words)
-        weights = self.weighting.weights(places.numbers).astype(np.float64)
+        return self.score_weighted(words, lambda places: self.weighting.weights(places.numbers))
+
+    def score_weighted(self, words: Ids, weights_of: Callable[[Places], NDArray[Any]]) -> NDArray[np.float64]:
+        """`score_running` with the network's weights given by a function of the places; 0 where it is not called."""
+        words = checked_ids(words, self.vocab_size)
+        places = self._asked(lambda: self.places(words))
+        if places is None:
+            self.tally.add(int(np.count_nonzero(words != BOS)), 0)
+            return self.ngram.score_text(words.astype(np.int64))
+        weights = weights_of(places).astype(np.float64)
+        self.tally.add(len(weights), int(np.count_nonzero(weights)))
         result = np.zeros(len(words))
         result[words != BOS] = mixed(places.network, places.ngram, weights)
         return result
@@ -118,8 +172,25 @@ class HybridModel:
         network = self.network.score_running(words)  # which also checks them
         text = np.asarray(words, np.int64)
         read = np.flatnonzero(text != BOS)
-        contexts = contexts_of_text(self.ngram.table, text)[read - 1]
-        return Places(evidence(self.ngram.table, contexts), network[read], self.ngram.score_text(text)[read])
+        return Places(self._numbers(text, read), network[read], self.ngram.score_text(text)[read])
+
+    def _numbers(self, text: NDArray[np.int64], read: NDArray[np.int64]) -> Floats:
+        """The evidence before each of the given words of running text."""
+        return self.evidence.of(contexts_of_text(self.ngram.table, text)[read - 1])
+
+    def numbers_before(self, ids: Ids) -> Floats:
+        """The evidence before each of the ids (T,) of sentences with </s> between them."""
+        words, own = with_borders(ids)
+        return self._numbers(words, np.flatnonzero(own))
+
+    def sources(self, prompt: Ids, new: Ids) -> list[str]:
+        """Which n-gram the n-gram's part of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
+        return self.ngram.sources(ngram_ids(prompt), new)
+
+    def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
+        """How much the network counted for each new token (N,) after the prompt (T,), from 0 to 1."""
+        weights = self.weighting.weights(self.numbers_before(np.concatenate([prompt, new])))
+        return weights[len(prompt) :].astype(np.float64)
 
     def top(self, state: HybridState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
@@ -162,9 +233,25 @@ class Places:
 
 
 def mixed(network: Any, ngram: Any, weights: Any) -> Any:
-    """log(l exp(network) + (1 - l) exp(ngram)), elementwise, in the dtype of the logarithms."""
+    """log(l exp(network) + (1 - l) exp(ngram)), elementwise, in the dtype of the logarithms.
+
+    What is too unlikely for a number of that dtype is impossible; an n-gram that is smoothed gives no such words.
+    """
     with np.errstate(divide="ignore"):
-        return np.logaddexp(network + np.log(weights), ngram + np.log1p(-weights))
+        return np.log(weights * np.exp(network) + (1 - weights) * np.exp(ngram))
+
+
+def ngram_ids(ids: Ids) -> Ids:
+    """What the n-gram reads of ids: it knows sentences alone, so behind ``</s>`` another begins."""
+    return np.where(np.asarray(ids) == EOS, BOS, ids)
+
+
+def with_borders(ids: Ids) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sentences with </s> between them, (T,), with <s> before each, and which of these words are the ids."""
+    words = np.asarray(ids, np.int64) if len(ids) else np.zeros(0, np.int64)
+    begins = np.append(0, np.flatnonzero(words[:-1] == EOS) + 1)
+    own = np.insert(np.ones(len(words), bool), begins, False)
+    return np.insert(words, begins, BOS), own
 
 
 def same_tokens(one: Any, other: Any) -> bool:

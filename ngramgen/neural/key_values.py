@@ -71,44 +71,71 @@ class Concatenated:
 class Shared:
     """For graphs with GroupQueryAttention, which writes the new tokens into the buffer that it reads the others from.
 
-    The buffers have room for some tokens more; they double as they fill up, to the network's context at most.
+    The buffers have room for some tokens more; they double as they fill up, to the network's context at most. With
+    ``even`` calls are filled up to an even number of rows where the session asks for it (`Session.pairs_rows`): by one
+    more sequence, or where the operator takes but one, by one more token.
     """
 
-    def __init__(self, context: int, buffers: list[Array] | None = None) -> None:
-        self._context = context
+    def __init__(self, context: int, even: bool, buffers: list[Array] | None = None) -> None:
+        self._context, self._even = context, even
         self._buffers = buffers
         self._bound: _Binding | None = None
 
     def run(self, session: Session, ids: Ids, past: int, last: int) -> Floats:
         batch, count = ids.shape
-        buffers = self._with_room(session, batch, past, past + count)
-        if batch > 1 and past and count > 1:  # the operator continues a single sequence by many tokens, but no batch
-            rows = [Shared(self._context, [b[i : i + 1] for b in buffers]) for i in range(batch)]
-            return np.concatenate([row.run(session, ids[i : i + 1], past, last) for i, row in enumerate(rows)])
+        even = self._even and session.pairs_rows
+        rows = batch + (batch % 2 if even else 0)  # one of no account beside them
+        buffers = self._with_room(session, rows, past, min(self._context, past + count + even))
+        if past and count > 1 and rows > 1:  # the operator continues a single sequence by many tokens, but no batch
+            parts = [
+                self._continued(session, [b[i : i + 1] for b in buffers], ids[i : i + 1], past) for i in range(batch)
+            ]
+            return np.concatenate(parts)[:, count - last :]
+        if rows > batch:
+            ids = np.concatenate([ids, ids[-1:]])
+        return self._run(session, ids, past)[:batch, count - last :]
+
+    def _continued(self, session: Session, buffers: list[Array], ids: Ids, past: int) -> Floats:
+        """Logits of ids (1, T) behind the tokens that buffers of one row hold."""
+        row, count = Shared(self._context, False, buffers), ids.shape[1]
+        if not (self._even and session.pairs_rows and count % 2):
+            return row._run(session, ids, past)
+        if past + count < self._context:  # a token of no account behind them, which the next one overwrites
+            return row._run(session, np.concatenate([ids, ids[:, -1:]], axis=1), past)[:, :count]
+        first, end = row._run(session, ids[:, :-1], past), past + count
+        twins = row.select(np.zeros(2, np.int64), end - 1)
+        second = twins._run(session, np.repeat(ids[:, -1:], 2, axis=0), end - 1)
+        for buffer, both in zip(buffers, twins._buffers or [], strict=True):
+            buffer[:, :, end - 1] = both[:1, :, end - 1]
+        return np.concatenate([first, second[:1]], axis=1)
+
+    def _run(self, session: Session, ids: Ids, past: int) -> Floats:
+        buffers = self._with_room(session, len(ids), past, past + ids.shape[1])
         if self._bound is None or self._bound.session is not session:
             self._bound = _Binding(session, buffers)
-        return self._bound.run(ids, past)[:, count - last :]
+        return self._bound.run(ids, past)
 
     def _with_room(self, session: Session, batch: int, past: int, needed: int) -> list[Array]:
-        if self._buffers is None or self._buffers[0].shape[2] < needed:
+        if self._buffers is None or self._buffers[0].shape[2] < needed or len(self._buffers[0]) != batch:
             old = self._buffers
             room = min(self._context, max(_FIRST, 1 << (needed - 1).bit_length()))
             made = [part.empty(batch, max(room, needed)) for part in session.cache_parts]
             if old is not None and past:
+                rows = min(batch, len(old[0]))
                 for new, values in zip(made, old, strict=True):
-                    new[:, :, :past] = values[:, :, :past]
+                    new[:rows, :, :past] = values[:rows, :, :past]
             self._buffers, self._bound = made, None
         return self._buffers
 
     def select(self, rows: NDArray[Any], length: int) -> Shared:
         if self._buffers is None:
-            return Shared(self._context)
+            return Shared(self._context, self._even)
         made = []
         for buffer in self._buffers:
             new = np.zeros((len(rows), *buffer.shape[1:]), buffer.dtype)
             new[:, :, :length] = buffer[:, :, :length][rows]
             made.append(new)
-        return Shared(self._context, made)
+        return Shared(self._context, self._even, made)
 
 
 class _Binding:

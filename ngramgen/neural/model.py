@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import ModelFormatError, OptionError, TokenizerError
-from ngramgen.model import BOS, EOS, best_ids, checked_ids, checked_rows
+from ngramgen.model import BOS, EOS, Tally, best_ids, checked_ids, checked_rows
+from ngramgen.neural.drafting import Drafter
 from ngramgen.neural.external_data import check_external_data
 from ngramgen.neural.head import Head
 from ngramgen.neural.layout import Layout, read_layout
+from ngramgen.neural.pacing import Speculation
 from ngramgen.neural.reading import Network, Reading
 from ngramgen.neural.scoring import mean_hidden, text_logprobs
 from ngramgen.neural.session import Sessions
@@ -28,6 +32,7 @@ from ngramgen.text.subword import SubwordTokenizer
 
 Ids = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
+_FEW_BITS = ("int8", "q4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,11 +84,14 @@ class OnnxModel:
             raise ModelFormatError(f"{layout.model} cannot be read: {error.strerror}") from None
         self.tokenizer = _tokenizer(layout)
         self._vocab_size = self.tokenizer.vocab_size
+        self.tally = Tally()
+        self.guessing: OnnxModel | None = None  # the same model, quicker where the likeliest token is taken each time
         head = Head(layout.model, self.vocab_size, self.tokenizer.foreign_ids, _other_ends(layout, self.tokenizer))
         if layout.vocab_size is not None:
             head.check_width(layout.vocab_size)
         sessions = Sessions(layout.model, threads, layout.heads)
-        self._network = Network(sessions, head, layout.context, layout.own is not None)
+        own = layout.own is not None
+        self._network = Network(sessions, head, layout.context, own, own and layout.precision in _FEW_BITS)
 
     @property
     def vocab_size(self) -> int:
@@ -99,9 +107,34 @@ class OnnxModel:
         """Whether `select` copies so much that rows which are done with had better stay for a while."""
         return True
 
+    def speculating(self, *drafters: Drafter, timed: bool = True) -> OnnxModel:
+        """The same model, which reads guesses of a single text's next tokens in the same call where that pays.
+
+        Its answers are the same, but for the rounding that differs where several tokens are read at once: little in 32
+        bits, more in 8 and 4. Of several drafters the one is heard whose guess is the likeliest to come true; without
+        any there is no guessing. How much is read depends on the time that calls took before, unless ``timed`` is
+        false: then it depends on the text alone, so a seed gives the same text each time.
+
+        >>> quick = model.speculating(PromptLookup())   # doctest: +SKIP
+        """
+        other, speculation = copy.copy(self), None
+        if drafters:
+            # weights in 8 and 4 bits take little time to be read, so each token costs
+            more = 0.45 if self.layout.precision in _FEW_BITS else 0.2
+            speculation = Speculation(drafters, self.vocab_size, time.perf_counter if timed else None, more)
+        other._network = self._network.speculating(speculation)
+        return other
+
+    @property
+    def speculation(self) -> Speculation | None:
+        """The guessing, whose ``counts`` tell how it went; None where there is none."""
+        return self._network.speculation
+
     def start(self, batch: int = 1) -> OnnxState:
         """The state before the first token, <s> seen."""
-        return OnnxState(np.full((batch, 1), BOS, np.int32), Reading(self._network))
+        speculation = self.speculation
+        pace = None if speculation is None else speculation.pace()
+        return OnnxState(np.full((batch, 1), BOS, np.int32), Reading(self._network, pace=pace))
 
     def advance(self, state: OnnxState, ids: Ids) -> OnnxState:
         """Append ids (B, T), T tokens to each row. Raises OptionError for ids outside the vocabulary."""
@@ -110,6 +143,7 @@ class OnnxModel:
 
     def logprobs(self, state: OnnxState) -> Floats:
         """(B, V) float32, natural log; each row sums to 1."""
+        self.tally.add(state.batch, state.batch)
         start = window_start(state.ids.shape[1], self.context)
         return state.reading.logprobs(state.ids[:, start:], 1)[:, 0]
 
@@ -133,9 +167,9 @@ class OnnxModel:
 
         Raises OptionError for ids outside the vocabulary.
         """
-        return text_logprobs(
-            self._network, np.concatenate([np.array([BOS], np.int64), checked_ids(ids, self.vocab_size)])
-        )
+        ids = checked_ids(ids, self.vocab_size)
+        self.tally.add(len(ids), len(ids))
+        return text_logprobs(self._network, np.concatenate([np.array([BOS], np.int64), ids]))
 
     def score_running(self, words: Ids) -> NDArray[np.float64]:
         """Natural log-probability (T,) of the sentences of a text, each ``<s> w1 ... wm </s>``, read on; 0 at <s>.
@@ -154,6 +188,10 @@ class OnnxModel:
         <unk> and <s> are left out; equal probabilities are ordered by id.
         """
         return best_ids(self.logprobs(state)[0], k)
+
+    def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
+        """How much the network counted for each new token (N,) after the prompt (T,): wholly."""
+        return np.ones(len(new))
 
     def embed(self, text: str | Ids) -> Floats:
         """The mean (W,) of the network's last hidden states over the tokens of a text, or over ids (T,).

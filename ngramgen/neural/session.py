@@ -146,6 +146,16 @@ class Session:
         size = self._outputs[LOGITS].shape[-1:]
         return size[0] if size and isinstance(size[0], int) else None
 
+    @cached_property
+    def pairs_rows(self) -> bool:
+        """Whether the runtime computes an odd row by other instructions than pairs of rows, as some processors do.
+
+        Then a token's logits would depend on what else is in the call, unless all calls are of an even number of rows.
+        """
+        ids = np.arange(4)[:, None]
+        together = self.run(ids, LOGITS)
+        return any(not np.array_equal(self.run(ids[i : i + 1], LOGITS)[0], together[i]) for i in range(len(ids)))
+
     @property
     def has_hidden(self) -> bool:
         """Whether it gives the last hidden states."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ngramgen.ngram.drawing import MISSING
 from ngramgen.ngram.lookup import find
-from ngramgen.ngram.table import NgramTable, as_pairs
+from ngramgen.ngram.table import NgramTable
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -33,33 +33,54 @@ def contexts_of_text(table: NgramTable, words: Ids) -> Ids:
     return result
 
 
-def evidence(table: NgramTable, contexts: Ids) -> Floats:
-    """Numbers (R, F) float32 that tell how sure the table can be behind contexts (R, order - 1).
+class Evidence:
+    """What a table can tell of a place: numbers (R, F) float32 behind contexts (R, order - 1) of each length.
 
     Three for each length of context: whether something follows it in the table, the logarithm of gamma, which is what
     the shorter contexts get, and the logarithm of the count that its probabilities rest on; 0 where nothing follows.
     """
-    lengths = min(contexts.shape[1], len(table.orders))
-    result = np.zeros((len(contexts), 3 * max(1, lengths)), np.float32)
-    for k in range(lengths):
-        rows = np.flatnonzero(contexts[:, k] >= 0)
-        pairs = _pairs(table, k + 1, contexts[rows, k])
-        known = pairs.imag > 0
-        rows, pairs = rows[known], pairs[known]
-        result[rows, 3 * k] = 1
-        result[rows, 3 * k + 1] = np.log(np.maximum(pairs.real, 1e-6))
-        result[rows, 3 * k + 2] = -np.log(pairs.imag)
+
+    def __init__(self, table: NgramTable) -> None:
+        self.table = table
+        self.size = 3 * max(1, len(table.orders))
+        # contexts share few pairs of gamma and scale, so that the logarithms are taken once
+        self._books = [_logarithms(pairs) for pairs in (table.unigram_contexts, *(o.contexts for o in table.orders))]
+
+    def of(self, contexts: Ids) -> Floats:
+        """The numbers behind each row of contexts, MISSING where the table has none of that length."""
+        result = np.zeros((len(contexts), self.size), np.float32)
+        if len(contexts) == 1:  # numpy's calls would cost more than the look-ups
+            self._fill(result[0], contexts[0].tolist())
+            return result
+        for k in range(len(self.table.orders)):
+            rows = np.flatnonzero(contexts[:, k] >= 0)
+            result[rows, 3 * k : 3 * k + 3] = self._books[k].take(self._codes(k, contexts[rows, k]), axis=0)
+        return result
+
+    def _fill(self, row: Floats, contexts: list[int]) -> None:
+        for k, gram in enumerate(contexts[: len(self.table.orders)]):
+            if gram < 0:
+                return
+            row[3 * k : 3 * k + 3] = self._books[k][self._code(k, gram)]
+
+    def _code(self, k: int, gram: int) -> int:
+        if k == 0:
+            return gram
+        order = self.table.orders[k - 1]
+        return int(order.packed[gram]) & ((1 << order.context_bits) - 1)
+
+    def _codes(self, k: int, grams: Ids) -> Ids:
+        if k == 0:
+            return grams
+        order = self.table.orders[k - 1]
+        return order.context_codes_of(order.packed.take(grams))
+
+
+def _logarithms(pairs: Floats) -> Floats:
+    """The three numbers of each pair (C, 2) of gamma and scale."""
+    known = pairs[:, 1] > 0
+    result = np.zeros((len(pairs), 3), np.float32)
+    result[known, 0] = 1
+    result[known, 1] = np.log(np.maximum(pairs[known, 0], 1e-6))
+    result[known, 2] = -np.log(pairs[known, 1])
     return result
-
-
-def evidence_size(table: NgramTable) -> int:
-    """How many numbers `evidence` gives of a place."""
-    return 3 * max(1, len(table.orders))
-
-
-def _pairs(table: NgramTable, length: int, grams: Ids) -> NDArray[np.complex64]:
-    """Gamma and scale of contexts of one length."""
-    if length == 1:
-        return as_pairs(table.unigram_contexts).take(grams)
-    order = table.orders[length - 2]
-    return as_pairs(order.contexts).take(order.context_codes_of(order.packed.take(grams)))

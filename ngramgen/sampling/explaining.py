@@ -47,7 +47,9 @@ class TokenExplanation:
             and ``<s>``, which are never drawn, are left out.
         kept: How many tokens the filters left to choose from.
         probability_kept: Its probability among these.
-        source: What the model has it from, as in "3-gram", where the model tells; else empty.
+        source: What the n-gram has it from, as in "3-gram", where the model tells; else empty.
+        neural_weight: How much a network counted for it, from 0, where the n-gram answered alone, to 1, where the
+            network did; None for a model that knows no network.
     """
 
     index: int
@@ -56,6 +58,14 @@ class TokenExplanation:
     kept: int
     probability_kept: float
     source: str
+    neural_weight: float | None = None
+
+    @property
+    def engine(self) -> str | None:
+        """Which engine answered: "ngram", "network" or "mixture"; None for a model that knows no network."""
+        if self.neural_weight is None:
+            return None
+        return {0.0: "ngram", 1.0: "network"}.get(self.neural_weight, "mixture")
 
     @property
     def probability(self) -> float:
@@ -92,8 +102,11 @@ def explain(
             kept=int(np.count_nonzero(filtered > -np.inf)),
             probability_kept=math.exp(filtered[token]),
             source=source,
+            neural_weight=weight,
         )
-        for token, source, (row, filtered) in zip(tokens.tolist(), _sources(model, before, tokens), rows, strict=True)
+        for token, source, weight, (row, filtered) in zip(
+            tokens.tolist(), _sources(model, before, tokens), _weights(model, before, tokens), rows, strict=True
+        )
     ]
 
 
@@ -120,6 +133,13 @@ def _rows(
 def _sources(model: Any, prompt: Ids, new: Ids) -> Sequence[str]:
     sources: Sequence[str] = model.sources(prompt, new) if hasattr(model, "sources") else [""] * len(new)
     return sources
+
+
+def _weights(model: Any, prompt: Ids, new: Ids) -> Sequence[float | None]:
+    if not hasattr(model, "neural_weights"):
+        return [None] * len(new)
+    weights: list[float | None] = model.neural_weights(prompt, new).tolist()
+    return weights
 
 
 def _rank(row: FloatArray, token: int) -> int:

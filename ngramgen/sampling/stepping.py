@@ -59,6 +59,8 @@ def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: S
     history = prompts if options.needs_history else prompts[:, :0]
     copied = None if guard is None else guard.start(list(prompts))
     surprise = np.full(len(prompts), 2 * options.mirostat_tau if options.mirostat else np.inf)
+    if options.is_greedy:
+        model = getattr(model, "guessing", None) or model
     state, held = read(model, prompts), rows  # the state's row of each sequence
     slack = _SLACK if getattr(model, "moves_rows_slowly", False) else 0.0
     numbers = _Numbers(seeds)

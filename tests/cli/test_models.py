@@ -10,7 +10,8 @@ import pytest
 from click.testing import Result
 
 import ngramgen
-from ngramgen.cli.models import loaded
+from ngramgen.cli.models import ModelChoice
+from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.model import HybridModel
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.model import NgramModel
@@ -37,25 +38,72 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("neural", "kind"), [(None, HybridModel), ("always", HybridModel), ("only", OnnxModel), ("never", NgramModel)]
+    ("neural", "kind"),
+    [
+        (None, HybridModel),
+        ("always", HybridModel),
+        ("auto", FallbackModel),
+        ("only", OnnxModel),
+        ("never", NgramModel),
+    ],
 )
-def test_loaded(neural: str | None, kind: type, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_loaded(neural: str | None, kind: type, hybrid_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The model that the options name; where all is there nothing is said."""
-    assert isinstance(loaded(str(folder), neural).model, kind)
+    assert isinstance(ModelChoice(str(hybrid_folder), neural).load().model, kind)
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_commands(name: str, folder: Path, invoke: Invoke) -> None:
-    """Each takes --neural: the parts and the mixture answer differently, the n-gram as its own file does."""
-    outputs = []
-    for words in ([], ["--neural", "always"], ["--neural", "only"], ["--neural", "never"]):
-        result = invoke(name, *COMMANDS[name], "-m", folder, *words, stdin=TEXT)
+def test_commands(name: str, hybrid_folder: Path, invoke: Invoke) -> None:
+    """Each takes --neural: the parts and both ways to join them differ, the n-gram answers as its own file does."""
+
+    def answer(*words: Any, model: Path = hybrid_folder) -> str:
+        result = invoke(name, *COMMANDS[name], "-m", model, *words, stdin=TEXT)
         assert (result.exit_code, result.stderr) == (0, "")
-        outputs.append(result.stdout)
-    assert outputs[0] == outputs[1]
-    assert len(set(outputs[1:])) == 3
-    assert outputs[3] == invoke(name, *COMMANDS[name], "-m", folder / "model.ngram", stdin=TEXT).stdout
+        return str(result.stdout)
+
+    always, only, never = (answer("--neural", neural) for neural in ("always", "only", "never"))
+    assert len({always, only, never}) == 3
+    assert answer() == always
+    assert answer("--no-speculate") == always
+    assert answer(model=hybrid_folder / "model.ngram") == never
+    if name != "generate":  # which draws from an n-gram alone in ways of its own
+        assert answer("--neural-budget", 0) == never
+    assert answer("--neural-budget", 1) == always
+    assert answer("--neural", "auto") == answer("--neural-budget", 0.25)
+    assert answer("--max-ms-per-token", 1e-6, "--neural-budget", 0) == answer("--neural-budget", 0)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_adapt(name: str, model_path: Path, invoke: Invoke, tmp_path: Path) -> None:
+    """Each learns the texts of --adapt, with a weight, beside a model that knows none of them."""
+    notes = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    notes[0].write_text("the cat sat on the dragon\n" * 5)
+    notes[1].write_text("the cat saw the dragon\n" * 5)
+
+    def answer(*words: Any) -> str:
+        result = invoke(name, *COMMANDS[name], "-m", model_path, *words, stdin=TEXT)
+        assert (result.exit_code, result.stderr) == (0, "")
+        return str(result.stdout)
+
+    plain, one = answer(), answer("--adapt", notes[0])
+    both = answer("--adapt", notes[0], "--adapt", notes[1])
+    assert len({plain, one, both}) == 3
+    assert answer("--adapt", notes[0], "--adapt-weight", 1) == one
+    assert answer("--adapt", notes[0], "--adapt-weight", 0.1) not in (plain, one)
+
+
+def test_no_text_of_ones_own(model_path: Path, invoke: Invoke, tmp_path: Path) -> None:
+    """A weight without a text, a weight out of range and a file that is not there are told in a line."""
+    (tmp_path / "notes.txt").write_text("the cat\n")
+    for words, status, message in (
+        (["--adapt-weight", 0.5], 2, "--adapt-weight needs a text of your own: give it with --adapt FILE"),
+        (["--adapt", tmp_path / "notes.txt", "--adapt-weight", 2], 2, "must be a number from 0 to 1, not 2"),
+        (["--adapt", tmp_path / "missing.txt"], 1, "missing.txt"),
+    ):
+        result = invoke("next", "the", "-m", model_path, *words)
+        assert (result.exit_code, result.stdout) == (status, "")
+        assert message in result.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -72,7 +120,13 @@ def test_refusals(folder: Path, invoke: Invoke, model_path: Path) -> None:
     """Another word, and a network where there is none, are misuse."""
     result = invoke("next", "a", "-m", folder, "--neural", "sometimes")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "'never', 'always', 'only'" in result.stderr
+    assert "'never', 'auto', 'always', 'only'" in result.stderr
+    for words in (["--neural", "auto"], ["--neural-budget", 0.5], ["--max-ms-per-token", 1]):
+        result = invoke("next", "a", "-m", folder, *words)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"ngramgen tune {folder} --on TEXTFILE" in result.stderr
+    result = invoke("next", "a", "-m", folder, "--neural-budget", 1.5)
+    assert (result.exit_code, result.stderr) == (2, "Error: the neural budget must be a number from 0 to 1, not 1.5\n")
     result = invoke("next", "a", "-m", model_path, "--neural", "only")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "is no network; name the folder of one" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -31,15 +32,18 @@ def folder(source: Path, tmp_path: Path) -> Path:
 
 
 def test_for_people(invoke: Invoke, folder: Path) -> None:
-    """A line for each part and one for the mixture, which are what perplexity says of them then."""
+    """A line for each part, for the mixture and for some budgets, which are what perplexity says of them then."""
     result = invoke("tune", folder, "--on", folder / "unseen.txt")
     assert (result.exit_code, result.stderr) == (0, "")
-    rows = [line.split(maxsplit=2) for line in result.stdout.splitlines()]
+    rows = [re.split(r"  +| (?=bits)", line) for line in result.stdout.splitlines()]
     assert [(name, unit) for name, _, unit in rows] == [
-        (name, "bits per byte") for name in ("ngram", "network", "mixture")
+        (name, "bits per byte")
+        for name in ("ngram", "network", "mixture", "auto 0.1", "auto 0.25", "auto 0.5", "auto 0.75")
     ]
-    for (_, value, _), neural in zip(rows, ("never", "only", "always"), strict=True):
-        measured = invoke("perplexity", folder / "unseen.txt", "-m", folder, "--neural", neural, "--json")
+    options = [["--neural", neural] for neural in ("never", "only", "always")]
+    options += [["--neural-budget", budget] for budget in (0.1, 0.25, 0.5, 0.75)]
+    for (_, value, _), words in zip(rows, options, strict=True):
+        measured = invoke("perplexity", folder / "unseen.txt", "-m", folder, *words, "--json")
         assert float(value) == pytest.approx(json.loads(measured.stdout)["bits_per_byte"], abs=1e-4)
 
 
@@ -50,7 +54,7 @@ def test_json(invoke: Invoke, folder: Path) -> None:
     found = json.loads(result.stdout)
     assert found == json.loads((folder / "hybrid.json").read_text())["about"]
     assert found["bytes"] == len(UNSEEN.encode()) + 8
-    assert set(found) == {"bytes", "tokens", "mean_weight", "bits_per_byte"}
+    assert set(found) == {"bytes", "tokens", "mean_weight", "bits_per_byte", "auto_bits_per_byte"}
     assert set(found["bits_per_byte"]) == {"ngram", "network", "mixture"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,32 @@ def test_wrong_ids_are_refused(model: Any) -> None:
     for wrong in (-1, model.vocab_size, 2**32):
         with pytest.raises(OptionError):
             model.advance(model.start(), np.array([[wrong]]))
+
+
+def test_a_model_that_learns_keeps_the_promises(text_model: TextModel, ids: Any) -> None:
+    """Its rows sum to 1, score is stepping, a batch is its rows, and with all forgotten it is the model again."""
+    personal = replace(text_model)
+    personal.learn([*TEXTS, *LINES[:3], "the cat sat"])
+    model = personal.model
+    logprobs = model.logprobs(state_of(model, ids))
+    assert (logprobs[:, BOS] == -np.inf).all()
+    if text_model.model.table.normalised:
+        assert np.exp(logprobs.astype(np.float64)).sum(axis=1) == pytest.approx(1, abs=2e-5)
+    for row in (ids[0], model.tokenizer.encode("the cat sat")):
+        line = np.append(row, EOS)
+        state, expected = model.start(), []
+        for token in line:
+            expected.append(model.logprobs(state)[0, token])
+            state = model.advance(state, np.array([[token]]))
+        assert model.score(line) == pytest.approx(expected, rel=1e-5, abs=5e-6)
+    for i in range(len(ids)):
+        assert np.array_equal(model.logprobs(state_of(model, ids[i : i + 1]))[0], logprobs[i])
+    [scores] = personal.score_lines([b"the cat sat\n"])
+    assert scores.log10[0] == pytest.approx(personal.score("the cat sat", base=10))
+    knows_a_word = bool((model.tokenizer.encode("the cat sat") != UNK).any())
+    assert (personal.score("the cat sat") > text_model.score("the cat sat")) == knows_a_word
+    personal.forget()
+    assert personal.model is text_model.model
 
 
 def test_a_loaded_model_is_the_saved_one(kind: Kind, trained: TextModel, text_model: TextModel) -> None:

@@ -11,37 +11,45 @@ import numpy as np
 import pytest
 
 from ngramgen.errors import ModelFormatError
-from ngramgen.hybrid.folder import SETTINGS, read_settings, write_settings
+from ngramgen.hybrid.folder import SETTINGS, Settings, read_settings, write_settings
 from ngramgen.hybrid.weighting import Weighting
-from tests.hybrid.tiny import random_weighting
+from tests.hybrid.tiny import random_gate, random_weighting
 
-GOOD = {"format": 1, "weighting": random_weighting(6).values(), "about": {}}
+GOOD = {
+    "format": 1,
+    "weighting": random_weighting(6).values(),
+    "gate": random_gate(6).values(),
+    "about": {},
+}
 NUMBERS = np.random.default_rng(0).normal(0, 1, (9, 6)).astype(np.float32)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     """The same weights and the same report; a few kB and nothing else in the folder."""
     about = {"bytes": 12, "bits_per_byte": {"mixture": 1.25}}
-    write_settings(tmp_path, random_weighting(6), about)
-    found, told = read_settings(tmp_path, 6)
-    assert np.array_equal(found.weights(NUMBERS), random_weighting(6).weights(NUMBERS))
-    assert told == about
+    write_settings(tmp_path, Settings(random_weighting(6), random_gate(6), about))
+    found = read_settings(tmp_path, 6)
+    assert np.array_equal(found.weighting.weights(NUMBERS), random_weighting(6).weights(NUMBERS))
+    assert found.gate is not None
+    assert np.array_equal(found.gate.predictor.scores(NUMBERS), random_gate(6).predictor.scores(NUMBERS))
+    assert np.array_equal(found.gate.borders, random_gate(6).borders)
+    assert found.about == about
     assert os.listdir(tmp_path) == [SETTINGS]
     assert (tmp_path / SETTINGS).stat().st_size < 10_000
 
 
 def test_a_fixed_weight(tmp_path: Path) -> None:
     """It suits an n-gram of any order."""
-    write_settings(tmp_path, Weighting.fixed(0.2), {})
+    write_settings(tmp_path, Settings(Weighting.fixed(0.2)))
     for size in (3, 6, 12):
-        assert read_settings(tmp_path, size)[0].weights(NUMBERS) == pytest.approx(np.full(9, 0.2))
+        assert read_settings(tmp_path, size).weighting.weights(NUMBERS) == pytest.approx(np.full(9, 0.2))
 
 
 def test_an_even_mixture_without_the_file(tmp_path: Path) -> None:
     """Before anything was fitted both count the same."""
-    found, about = read_settings(tmp_path, 6)
-    assert found.weights(NUMBERS).tolist() == [0.5] * 9
-    assert about == {}
+    found = read_settings(tmp_path, 6)
+    assert found.weighting.weights(NUMBERS).tolist() == [0.5] * 9
+    assert (found.gate, found.about) == (None, {})
 
 
 @pytest.mark.parametrize(
@@ -65,11 +73,14 @@ def test_an_even_mixture_without_the_file(tmp_path: Path) -> None:
                 {"weighting": []},
                 {"weighting": None},
                 {"weighting": {}},
+                {"gate": []},
+                {"gate": {}},
+                {"gate": random_gate(6).values() | {"borders": [0.0]}},
                 {"weighting": random_weighting(6).values() | {"outer_bias": float("nan")}},
                 {"weighting": random_weighting(6).values() | {"spread": [0.0] * 6}},
             )
         ),
-        *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD),
+        *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD if name != "gate"),
     ],
 )
 def test_damage(content: bytes, tmp_path: Path) -> None:
@@ -89,7 +100,7 @@ def test_the_file_cannot_be_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [3, 5, 9])
 def test_an_n_gram_of_another_order(size: int, tmp_path: Path) -> None:
     """The weights are for the numbers of one order: with another n-gram beside them they have to be fitted again."""
-    write_settings(tmp_path, random_weighting(6), {})
+    write_settings(tmp_path, Settings(random_weighting(6)))
     with pytest.raises(ModelFormatError, match=r"hybrid\.json was made for an n-gram of another order; tune"):
         read_settings(tmp_path, size)
 
@@ -100,9 +111,9 @@ def test_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def failing(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    write_settings(tmp_path, Weighting.fixed(0.2), {"bytes": 1})
+    write_settings(tmp_path, Settings(Weighting.fixed(0.2), about={"bytes": 1}))
     monkeypatch.setattr("ngramgen.atomic.os.replace", failing)
     with pytest.raises(OSError, match="No space left"):
-        write_settings(tmp_path, Weighting.fixed(0.4), {"bytes": 2})
+        write_settings(tmp_path, Settings(Weighting.fixed(0.4), about={"bytes": 2}))
     assert os.listdir(tmp_path) == [SETTINGS]
-    assert read_settings(tmp_path, 6)[1] == {"bytes": 1}
+    assert read_settings(tmp_path, 6).about == {"bytes": 1}

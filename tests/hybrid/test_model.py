@@ -15,7 +15,6 @@ from ngramgen.hybrid.model import HybridModel, Places, mixed
 from ngramgen.hybrid.weighting import Weighting
 from ngramgen.loading import load
 from ngramgen.model import BOS, EOS, UNK, State
-from ngramgen.ngram.evidence import evidence
 from ngramgen.textmodel import TextModel
 from tests.neural.tiny import TEXT
 
@@ -57,7 +56,7 @@ def test_two_known_distributions() -> None:
 def test_a_row_is_the_mixture(model: HybridModel, ids: Any) -> None:
     """By the n-gram's evidence of each row, which is not the same everywhere."""
     state = state_of(model, ids)
-    weights = model.weighting.weights(evidence(model.ngram.table, state.ngram.contexts)).astype(np.float64)[:, None]
+    weights = model.weights(state.ngram.contexts).astype(np.float64)[:, None]
     assert np.ptp(weights) > 0.05
     network, ngram = (np.exp(part.astype(np.float64)) for part in both(model, state))
     expected = weights * network + (1 - weights) * ngram

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ngramgen.errors import ModelFormatError, OptionError
-from ngramgen.hybrid import weighting
+from ngramgen.errors import OptionError
+from ngramgen.hybrid import perceptron
 from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from tests.hybrid.tiny import random_weighting
 
@@ -45,29 +45,6 @@ def test_by_hand() -> None:
     assert not made.is_fixed
     score = 2 * math.tanh(3 * (1.5 - 1) / 2) - math.tanh(1) + 0.5
     assert made.weights(np.array([[1.5]], np.float32)) == pytest.approx([1 / (1 + math.exp(-score))], rel=1e-6)
-
-
-def test_slopes() -> None:
-    """The slopes are those of the loss by finite differences, for every parameter."""
-    rng = np.random.default_rng(1)
-    x, ratio = rng.normal(0, 1, (30, 3)), rng.normal(0, 2, 30)
-    parameters = [rng.normal(0, 1, shape) for shape in [(4, 3), (4,), (4,), (1,)]]
-
-    def value() -> float:
-        inner, inner_bias, outer, outer_bias = parameters
-        share = 1 / (1 + np.exp(-(np.tanh(x @ inner.T + inner_bias) @ outer + outer_bias)))
-        return float(-np.log(share * np.exp(ratio) + 1 - share).mean())
-
-    slopes = weighting._slopes(x, ratio, parameters)  # type: ignore[arg-type]
-    for parameter, slope in zip(parameters, slopes, strict=True):
-        assert slope.shape == parameter.shape
-        for place in np.ndindex(parameter.shape):
-            kept, values = parameter[place], []
-            for step in (1e-5, -1e-5):
-                parameter[place] = kept + step
-                values.append(value())
-            parameter[place] = kept
-            assert slope[place] == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-5, abs=1e-9)
 
 
 def test_the_best_fixed_weight_is_found() -> None:
@@ -107,7 +84,7 @@ def test_no_worse_than_a_fixed_weight(seed: int, scale: float) -> None:
 
 def test_much_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more places than are looked at in a step all count: the weight suits them together."""
-    monkeypatch.setattr(weighting, "_MOST", 100)
+    monkeypatch.setattr(perceptron, "_MOST", 100)
     ratio = np.where(np.arange(800) % 4 < 3, math.log(2), -np.inf)  # steps of 8 would see places of one kind each
     network = np.random.default_rng(0).permutation(ratio)
     found = fit_weighting(np.zeros((800, 2), np.float32), network, np.zeros(800)).weights(np.zeros((1, 2), np.float32))
@@ -140,23 +117,6 @@ def test_values(kind: str) -> None:
 
 
 VALUES = random_weighting(2).values()
-DAMAGES: dict[str, Any] = {
-    "mean": [None, [], [0.0], [0.0] * 3, [[0.0]] * 2, 0.0, "no", [math.nan] * 2, [1e300] * 2, [10**400, 0]],
-    "spread": [[0.0, 1.0], [-1.0, 1.0], [1.0], [[1.0]] * 2, [math.inf, 1.0], [1e-30, 1.0], {}],
-    "inner": [[], [[0.0]] * 5, [[0.0] * 3] * 5, [[0.0, 0.0]] * 4, [[math.inf] * 2] * 5, [[0.0, 0.0], [0.0]], [["a"]]],
-    "inner_bias": [[0.0] * 4, [[0.0]] * 5, [math.nan] * 5, None],
-    "outer": [[], [0.0] * 4, [[0.0]] * 5, 1.0, [1e30] * 5],
-    "outer_bias": [math.nan, math.inf, 1e30, 10**400, None, [], "high"],
-}
-
-
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, some in DAMAGES.items() for value in some])
-def test_damaged_values(name: str, value: Any) -> None:
-    """Numbers that are missing, no numbers, too many, too few or too large are one error that names the source."""
-    with pytest.raises(ModelFormatError, match=r"^here: the weights of the mixture are damaged; tune the model again$"):
-        Weighting.from_values(VALUES | {name: value}, "here")
-    with pytest.raises(ModelFormatError, match=r"^here: "):
-        Weighting.from_values({key: kept for key, kept in VALUES.items() if key != name}, "here")
 
 
 def test_far_places() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import ngramgen
+from ngramgen.hybrid.gate import Gate
+from ngramgen.hybrid.perceptron import Perceptron
 from ngramgen.hybrid.weighting import Weighting
 from tests.neural.tiny import TEXT, write_own
 
@@ -28,6 +31,15 @@ def write_hybrid(folder: Path, order: int = 3) -> None:
 
 def random_weighting(size: int) -> Weighting:
     """A weighting that gives each place another weight."""
+    return Weighting(*_random(size), -0.3)
+
+
+def random_gate(size: int) -> Gate:
+    """A gate that gives each place another score, with borders as if all scores were alike between -2 and 2."""
+    return Gate(Perceptron(*_random(size), 0.1), np.linspace(2, -2, 9))
+
+
+def _random(size: int) -> list[Any]:
     rng = np.random.default_rng(2)
     arrays = [rng.normal(0, 1, shape).astype(np.float32) for shape in [(5, size), (5,), (5,)]]
-    return Weighting(np.zeros(size, np.float32), np.ones(size, np.float32), *arrays, -0.3)
+    return [np.zeros(size, np.float32), np.ones(size, np.float32), *arrays]

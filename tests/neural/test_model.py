@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ngramgen.errors import ModelFormatError, OptionError, TokenizerError
 from ngramgen.model import BOS, EOS
 from ngramgen.neural import reading, scoring
-from ngramgen.neural.key_values import Shared
-from ngramgen.neural.model import OnnxModel
+from ngramgen.neural.drafting import PromptLookup
+from ngramgen.neural.key_values import Shared, _Binding
+from ngramgen.neural.model import OnnxModel, OnnxState
+from ngramgen.neural.pacing import Pace
 from ngramgen.neural.session import Session
+from ngramgen.sampling import SamplingOptions, stream
 from tests.neural.tiny import CONTEXT, EMBEDDING, END, HEAD, Foreign, foreign_logits
 
 TOKENS = [*(i for i in range(8) if i != END)]  # the foreign ids behind ours from 3 on
@@ -313,3 +318,213 @@ def test_description(own_folder: Path) -> None:
     assert (found["file"], found["precision"]) == ("model_int8.onnx", "int8")
     assert found["file_bytes"] == (own_folder / "model_int8.onnx").stat().st_size
     assert (found["layers"], found["width"], found["context"]) == (2, 64, CONTEXT)
+
+
+class Guessing:
+    """Guesses that come true in part: of a text that is given to it, or by chance."""
+
+    def __init__(self, text: Any, seed: int) -> None:
+        self.text, self.rng = text, np.random.default_rng(seed)
+
+    def draft(self, ids: Any, most: int) -> Any:
+        tokens = self.text[len(ids) : len(ids) + most].copy()
+        wrong = self.rng.random(len(tokens)) < 0.3
+        tokens[wrong] = EOS + (self.rng.random() < 0.5)
+        return [(token, 0.9) for token in tokens.tolist()]
+
+
+@pytest.fixture
+def all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many guesses are read as the drafter and the window allow, at each call."""
+
+    def guesses(pace: Pace, ids: Any, pending: int, room: int) -> list[int]:
+        most = int(np.random.default_rng(len(ids)).integers(0, 8))
+        found = pace.speculation.drafters[0].draft(ids, min(room, most))
+        return [token for token, _ in found]
+
+    monkeypatch.setattr(Pace, "guesses", guesses)
+
+
+def forced(model: OnnxModel, text: Any, seed: int = 0) -> OnnxModel:
+    return model.speculating(Guessing(text, seed))
+
+
+def test_right_guesses_cost_nothing_more(own: OnnxModel, all_are_read: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a right guess is known; behind a wrong one a call reads on from the last right one."""
+    counting, ids = Counting(own, monkeypatch), random_ids(own, 12)
+
+    class Right:
+        def draft(self, seen: Any, most: int) -> Any:
+            tokens = [*ids[len(seen) - 1 : len(seen) + 2].tolist(), EOS]
+            return [(token, 1.0) for token in tokens][: 4 if len(seen) == 3 else 0]
+
+    model = own.speculating(Right())
+    monkeypatch.setattr(Pace, "guesses", lambda pace, ids, pending, room: [t for t, _ in Right().draft(ids, 4)])
+    state = model.advance(model.start(), ids[None, :1])
+    model.logprobs(state)
+    assert counting.taken() == [2]
+    taken = []
+    for token in ids[1:8]:
+        state = model.advance(state, [[token]])
+        assert np.array_equal(model.logprobs(state), model.logprobs(state))
+        taken.append(counting.taken())
+    # the second token, three guesses that are right and one that is wrong; then token by token
+    assert taken == [[5], [], [], [], [1], [1], [1]]
+    model.logprobs(state.rewind(1))
+    assert counting.taken() == [1]
+
+
+@pytest.mark.parametrize("kind", ["own", "foreign"])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(["follow", "follow", "advance", "rewind", "fork", "along"]), st.integers(0, 9)),
+        max_size=25,
+    ),
+    seed=st.integers(0, 99),
+)
+def test_guesses_change_no_answer(
+    kind: str, steps: list[tuple[str, int]], seed: int, all_are_read: None, own: OnnxModel, request: Any
+) -> None:
+    """Whatever is guessed and wherever the text goes, forward, back or aside, the answers are those without guesses."""
+    plain = own if kind == "own" else request.getfixturevalue("foreign")
+    text = np.append(BOS, random_ids(plain, 80))
+    model = forced(plain, text, seed)
+    states = [model.start()]
+    for step, number in steps:
+        state = states[number % len(states)]
+        length = state.ids.shape[1]
+        if step == "follow":
+            state = model.advance(state, text[None, length : length + 1 + number % 3])
+        elif step == "advance":
+            state = model.advance(state, [[EOS + number % 3]])
+        elif step == "rewind":
+            state = state.rewind(min(number, length - 1))
+        elif step == "fork":
+            rows = state.select(np.array([0, 0]))
+            if number % 2:
+                assert apart(model.logprobs(rows), plain.logprobs(fresh(plain, rows))) < 1e-4
+            state = rows.select(np.array([1]))
+        else:
+            more = text[None, length : length + 4]
+            found = model.logprobs_along(state, more)
+            assert apart(found, plain.logprobs_along(fresh(plain, state), more)) < 1e-4
+        states = [*states[-3:], state]
+        assert apart(model.logprobs(state), plain.logprobs(fresh(plain, state))) < 1e-4
+
+
+def fresh(model: OnnxModel, state: OnnxState) -> OnnxState:
+    """The same tokens, with nothing read."""
+    return model.advance(model.start(state.batch), state.ids[:, 1:])
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+def test_the_same_text(temperature: float, own: OnnxModel, all_are_read: None) -> None:
+    """Every seed gives the tokens that it gives without guesses, over several windows, and many guesses come true."""
+    options = SamplingOptions(max_new_tokens=40, min_new_tokens=40, temperature=temperature)
+    for seed in range(1 if temperature == 0 else 12):
+        expected = list(stream(own, [5, 9, 7], options, seed=seed))
+        assert len(expected) == 40
+        text = np.array([BOS, 5, 9, 7, *expected])
+        windowed = Windowed(text, seed)
+        model = own.speculating(windowed)
+        assert list(stream(model, [5, 9, 7], options, seed=seed)) == expected
+        assert windowed.given > 10
+
+
+class Windowed(Guessing):
+    """The same for windows of a text, whose place it looks up."""
+
+    given = 0
+
+    def draft(self, ids: Any, most: int) -> Any:
+        place = next(i for i in range(len(self.text)) if np.array_equal(self.text[i : i + len(ids)], ids))
+        self.given += most
+        whole, self.text = self.text, self.text[place:]
+        found = super().draft(ids, most)
+        self.text = whole
+        return found
+
+
+def test_threads_share_guesses(own: OnnxModel, all_are_read: None) -> None:
+    """States of one lineage and of others, asked by several threads, each get their own answer."""
+    text = np.append(BOS, random_ids(own, 40))
+    model = forced(own, text)
+    start = model.start()
+    states = [model.advance(start, text[None, 1 : 2 + i % 14]) for i in range(60)]
+    expected = [own.logprobs(fresh(own, state)) for state in states]
+    with ThreadPoolExecutor(4) as pool:
+        for found, right in zip(pool.map(model.logprobs, states), expected, strict=True):
+            assert apart(found, right) < 1e-4
+
+
+def test_speculation_counts(own: OnnxModel) -> None:
+    """The model tells how many calls there were: few for a text that repeats itself. Without drafters none guesses."""
+    assert own.speculation is None
+    assert own.speculating().speculation is None
+    ids = np.tile([5, 6, 7], 30)
+    model = own.speculating(PromptLookup())
+    assert model.speculation is not None
+    model.speculation.clock = iter(range(10**6)).__next__  # each call takes as long, whatever it reads
+    state = model.start()
+    for token in ids:
+        state = model.advance(state, [[token]])
+        model.logprobs(state)
+    counts = model.speculation.counts
+    assert counts.calls < 70
+    assert 20 < counts.right <= counts.guesses < counts.tokens
+    calls = counts.calls
+    model.logprobs(model.advance(model.start(2), [[5], [6]]))  # a batch is read without guesses
+    assert counts.calls == calls
+
+
+def test_untimed(own: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a clock the same text is read by the same calls, whatever was read before; they are few where it pays."""
+    counting, model = Counting(own, monkeypatch), own.speculating(PromptLookup(), timed=False)
+
+    def calls(ids: Any) -> list[int]:
+        state = model.start()
+        for token in ids:
+            state = model.advance(state, [[token]])
+            model.logprobs(state)
+        return counting.taken()
+
+    repeating = np.tile([5, 6, 7], 30)
+    first = calls(repeating)
+    assert len(first) < 70
+    calls(random_ids(own, 90))
+    calls(np.tile([5, 6, 5, 8], 20))
+    assert calls(repeating) == first
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_even_calls(precision: str, own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where odd rows are computed otherwise, calls are filled up to pairs, which changes nothing but the rounding."""
+    plain = OnnxModel(own_folder, precision)
+    session = plain._network.sessions.get()
+    assert session.pairs_rows == bool(session.pairs_rows)
+    model = OnnxModel(own_folder, precision)
+    model._network._even = True
+    shapes: list[tuple[int, ...]] = []
+    model._network.sessions.get().pairs_rows = True
+    run = _Binding.run
+
+    def counted(binding: Any, ids: Any, past: int) -> Any:
+        if binding.session is model._network.sessions.get():
+            shapes.append(ids.shape)
+        return run(binding, ids, past)
+
+    monkeypatch.setattr(_Binding, "run", counted)
+    rows = random_ids(plain, 3, CONTEXT + 9)
+    for batch in (1, 2, 3):
+        for pieces in ((1,) * (CONTEXT + 9), (3, 1, 4, 2, 5) * 4, (CONTEXT, 1, 1, 1), (CONTEXT - 1, 1, 1)):
+            state, expected, place = model.start(batch), plain.start(batch), 0
+            for piece in pieces:
+                some = rows[:batch, place : place + piece]
+                place += some.shape[1]
+                state, expected = model.advance(state, some), plain.advance(expected, some)
+                assert apart(model.logprobs(state), plain.logprobs(expected)) < (
+                    1e-4 if precision == "float32" else 0.01
+                )
+    assert shapes
+    assert {shape[0] * shape[1] % 2 for shape in shapes} == {0}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ngramgen.model import BOS, EOS, UNK
-from ngramgen.ngram.evidence import contexts_of_text, evidence, evidence_size
+from ngramgen.ngram.evidence import Evidence, contexts_of_text
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.smoothing import METHODS
 from tests.ngram.test_lookup import SENTENCES, SIZE, table_of
@@ -28,7 +28,7 @@ def test_by_hand() -> None:
         [1, -LOG2, LOG2, 1, -LOG2, LOG2],  # 4, and 3 4: </s> once
         [0, 0, 0, 0, 0, 0],  # </s>: nothing
     ]
-    found = evidence(table, contexts)
+    found = Evidence(table).of(contexts)
     assert found.dtype == np.float32
     assert found == pytest.approx(np.array(expected), abs=1e-6)
 
@@ -36,7 +36,7 @@ def test_by_hand() -> None:
 def test_what_was_never_seen() -> None:
     """A word that the table knows behind no other is a context of one word; an unknown one is none."""
     table = table_of([[3, 4], [3, 5]], 3, "witten-bell")
-    found = evidence(table, contexts_of_text(table, np.array([BOS, 4, UNK])))
+    found = Evidence(table).of(contexts_of_text(table, np.array([BOS, 4, UNK])))
     assert found[1] == pytest.approx([1, -LOG2, LOG2, 0, 0, 0], abs=1e-6)
     assert found[2].tolist() == [0] * 6
 
@@ -46,11 +46,12 @@ def test_size(order: int, size: int) -> None:
     """Three numbers a length of context; a unigram model knows nothing of any place."""
     table = table_of([[3, 4], [3, 5]], order)
     contexts = contexts_of_text(table, np.array([BOS, 3, 4, EOS]))
-    assert evidence_size(table) == size
-    assert evidence(table, contexts).shape == (4, size)
-    assert evidence(table, contexts).any() == (order > 1)
+    evidence = Evidence(table)
+    assert evidence.size == size
+    assert evidence.of(contexts).shape == (4, size)
+    assert evidence.of(contexts).any() == (order > 1)
     none = contexts_of_text(table, np.zeros(0, np.int64))
-    assert evidence(table, none).shape == (0, size)
+    assert evidence.of(none).shape == (0, size)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -72,7 +73,8 @@ def test_a_text_is_its_prefixes(
     expected = np.concatenate([model.context_grams(np.array([prefix], np.int32)) for prefix in prefixes])
     found = contexts_of_text(table, np.concatenate(lines).astype(np.int64))
     assert found.tolist() == expected.tolist()
-    numbers = evidence(table, found)
+    evidence = Evidence(table)
+    numbers = evidence.of(found)
     assert np.isfinite(numbers).all()
     for row, contexts in zip(numbers, expected, strict=True):
-        assert np.array_equal(evidence(table, contexts[None, :])[0], row)
+        assert np.array_equal(evidence.of(contexts[None, :])[0], row)
