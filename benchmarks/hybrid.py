@@ -66,6 +66,7 @@ def main() -> None:
     report(ways)
     other_texts(ways, arguments.other, arguments.bytes)
     limits(arguments.folder, arguments.precision, ways, arguments.text, arguments.passages)
+    ways += greedy_texts(arguments.folder, ways, arguments.text)
     if arguments.out:
         write(arguments.out, ways)
 
@@ -78,10 +79,8 @@ def made(folder: Path, precision: str | None) -> list[Way]:
 
     ways = [Way("n-gram alone", ngramgen.load(folder, neural="never"))]
     ways += [Way(f"fallback, {budget:.0%}", load(neural_budget=budget)) for budget in BUDGETS]
-    ways += [Way("mixture", load(neural="always", speculate=False))]
-    ways += [Way("mixture, speculating", load(neural="always", speculate=True))]
-    ways += [Way("network alone", load(neural="only", speculate=False))]
-    ways += [Way("network, speculating", load(neural="only", speculate=True))]
+    ways += [Way("mixture", load(neural="always"))]
+    ways += [Way("network alone", load(neural="only"))]
     for way in ways:
         clocked(way)
     return ways
@@ -193,6 +192,43 @@ def limits(folder: Path, precision: str | None, ways: list[Way], path: Path, cou
         row(f"{wanted:.3f}", f"{way.milliseconds:.3f}", f"{way.milliseconds / wanted - 1:+.0%}")
 
 
+def greedy_texts(folder: Path, ways: list[Way], path: Path, prompts: int = 20, length: int = 100) -> list[Way]:
+    """Greedy texts with guesses and without, in pairs; the ways as points of the curve, in the default precision."""
+    import ngramgen
+    from ngramgen.sampling import SamplingOptions, stream
+
+    print()
+    row("greedy texts", "ms a token", "with guesses", "as fast", "the same tokens", "guesses that came true")
+    row(*["---"] * 6)
+    options, found = SamplingOptions(greedy=True, max_new_tokens=length, min_new_tokens=length), []
+    for neural in ("only", "always"):
+        for precision in ("float32", "int8"):
+            model = ngramgen.load(folder, precision, neural=neural).model
+            plain = ngramgen.load(folder, precision, neural=neural, speculate=False).model
+            times, same = {True: 0.0, False: 0.0}, 0
+            for number, ids in enumerate(passages(ngramgen.load(folder, precision, neural=neural), path, prompts + 1)):
+                texts = {}
+                for guessing in (True, False) if number % 2 else (False, True):
+                    begun = time.perf_counter()
+                    texts[guessing] = list(stream(model if guessing else plain, ids[:32], options, seed=1))
+                    if number:
+                        times[guessing] += time.perf_counter() - begun
+                same += bool(number) and texts[True] == texts[False]
+            network = getattr(model.guessing, "network", model.guessing)
+            counts = network.speculation.counts
+            each = {guessing: 1000 * seconds / prompts / length for guessing, seconds in times.items()}
+            name = f"{'network' if neural == 'only' else 'mixture'}, {precision}"
+            share = f"{counts.right / max(1, counts.guesses):.0%} of {counts.guesses}"
+            ratio = f"{each[False] / each[True]:.2f}"
+            row(name, f"{each[False]:.3f}", f"{each[True]:.3f}", ratio, f"{same} of {prompts}", share)
+            if precision == "int8":
+                base = next(way for way in ways if way.name == ("network alone" if neural == "only" else "mixture"))
+                way = Way(f"{name.split(',')[0]}, greedy", model, base.bits, 1.0)
+                way.seconds, way.tokens = times[True], prompts * length
+                found.append(way)
+    return found
+
+
 def write(folder: Path, ways: list[Way]) -> None:
     from ngramgen.plots import Line, line_plot
 
@@ -215,7 +251,7 @@ def write(folder: Path, ways: list[Way]) -> None:
         *(
             Line(way.name, [(way.milliseconds, way.bits)], is_scatter=True)
             for way in ways
-            if "speculating" in way.name or way is network
+            if "greedy" in way.name or way is network
         ),
     ]
     (folder / "time.svg").write_text(line_plot(times, "milliseconds a token", "bits per byte"))

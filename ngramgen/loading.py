@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ngramgen.errors import ModelFormatError, ModelNotFoundError, NgramgenError, OptionError
+from ngramgen.hybrid.classes import evidence_size
 from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.folder import NGRAM, Settings, read_settings
 from ngramgen.hybrid.gate import checked_budget
@@ -24,7 +25,6 @@ from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.arpa_source import GZIP
 from ngramgen.ngram.drafting import NgramDrafter
-from ngramgen.ngram.evidence import Evidence
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import check_ngram, load_ngram
@@ -189,7 +189,7 @@ def _from_folder(path: Path, precision: str | None, use: _Use, verify: bool) -> 
     if notice is not None:
         return replace(small, notices=[*small.notices, notice])
     large = _from_onnx(path, precision)
-    settings = read_settings(path, Evidence(small.model.table).size)
+    settings = read_settings(path, evidence_size(small.model.table))
     about = large.about | ({"tuned_on": settings.about} if settings.about else {})
     return replace(large, model=use.model(path, small.model, large.model, settings), about=about, check=small.check)
 

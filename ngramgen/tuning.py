@@ -15,6 +15,7 @@ from ngramgen.hybrid.gate import fit_gate
 from ngramgen.hybrid.model import HybridModel, Places, mixed
 from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from ngramgen.loading import load
+from ngramgen.neural.model import OnnxModel
 from ngramgen.text.corpus import read_blocks
 from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import bordered
@@ -22,7 +23,7 @@ from ngramgen.textmodel import Texts, sources_of
 
 BUDGETS = (0.1, 0.25, 0.5, 0.75)
 """Shares of calls for which bits per byte are told."""
-MOST_BYTES = 400_000
+MOST_BYTES = 1_000_000
 """So much of the text is read: what is fitted has a few hundred numbers, for which that is plenty."""
 _BLOCK = 1 << 14
 
@@ -38,7 +39,8 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
     Raises OptionError for a folder without model.ngram or for too little text, CorpusError, and what `load` raises.
     """
     text_model = load(folder, neural="only")  # both parts alone: an old hybrid.json may be damaged or of another n-gram
-    model = HybridModel(load(folder, neural="never").model, text_model.model, Weighting.fixed(0.5))
+    network = OnnxModel(text_model.model.layout.model, threads=os.cpu_count() or 1)
+    model = HybridModel(load(folder, neural="never").model, network, Weighting.fixed(0.5))
     parts, size = [], 0
     for block in read_blocks(sources_of(on), errors=errors, block_size=_BLOCK):  # type: ignore[arg-type]
         for piece in pieces(text_model.cleaner.lines_block(block)):

@@ -26,12 +26,14 @@ def untuned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def hybrid_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a random weighting of the six numbers of a place."""
+    """The same with a random weighting of the numbers of a place."""
     folder = _hybrid(tmp_path_factory.mktemp("weighted"))
+    from ngramgen.hybrid.classes import SIZE
     from ngramgen.hybrid.folder import Settings, write_settings
     from tests.hybrid.tiny import random_gate, random_weighting
 
-    write_settings(folder, Settings(random_weighting(6), random_gate(6), {"bytes": 7}))
+    size = 6 + SIZE
+    write_settings(folder, Settings(random_weighting(size), random_gate(size), {"bytes": 7}))
     return folder
 
 

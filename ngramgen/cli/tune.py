@@ -26,7 +26,7 @@ from ngramgen.cli.output import json_text, write_fields, write_lines
 def command(folder: Path, files: tuple[str, ...], as_json: bool) -> None:
     """Fit how the n-gram and the network in FOLDER work together to text, and write it there.
 
-    FOLDER holds a network and, as model.ngram, an n-gram of the same tokenizer. The first 400,000 bytes are read.
+    FOLDER holds a network and, as model.ngram, an n-gram of the same tokenizer. The first million bytes are read.
     Prints bits per byte of the text for both, for the mixture, and for --neural auto with some budgets.
 
     \b

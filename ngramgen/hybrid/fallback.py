@@ -146,7 +146,7 @@ class FallbackModel:
         limit = self.limit
         begun = limit.begin(state.ids.shape[1], state.batch) if limit is not None else 0.0
         logprobs = self.hybrid.ngram.logprobs(state.ngram)
-        weights = self.hybrid.weights(state.ngram.contexts[rows])
+        weights = self.hybrid.weights(state.ngram.contexts[rows]) if len(rows) else rows
         answered = 0
         for row, weight in zip(rows.tolist(), weights, strict=True):
             one = OnnxState(state.ids[row : row + 1], state.readings[row])

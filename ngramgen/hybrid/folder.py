@@ -15,7 +15,7 @@ from ngramgen.hybrid.weighting import Weighting
 NGRAM = "model.ngram"
 """The n-gram beside the network."""
 SETTINGS = "hybrid.json"
-FORMAT = 1
+FORMAT = 2
 _UNTUNED = 0.5
 _MOST = 1 << 20  # bytes; ours take a few thousand
 

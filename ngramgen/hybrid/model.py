@@ -15,15 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import MissingDependencyError, ModelFormatError, OptionError, TokenizerError
+from ngramgen.hybrid.classes import evidence_of
 from ngramgen.hybrid.weighting import Weighting
 from ngramgen.model import BOS, EOS, Tally, best_ids, checked_ids
-from ngramgen.ngram.evidence import Evidence, contexts_of_text
+from ngramgen.ngram.evidence import contexts_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ngramgen.model import TextTokenizer
     from ngramgen.neural.model import OnnxModel, OnnxState
+    from ngramgen.ngram.evidence import Evidence
     from ngramgen.ngram.model import NgramModel, NgramState
 
     Ids = NDArray[np.integer[Any]]
@@ -97,7 +99,7 @@ class HybridModel:
     @cached_property
     def evidence(self) -> Evidence:
         """What the n-gram can tell of a place."""
-        return Evidence(self.ngram.table)
+        return evidence_of(self.ngram)
 
     def start(self, batch: int = 1) -> HybridState:
         """The state before the first token, <s> seen."""

@@ -80,6 +80,7 @@ class Shared:
         self._context, self._even = context, even
         self._buffers = buffers
         self._bound: _Binding | None = None
+        self._row: Shared | None = None  # the first row alone, bound once
 
     def run(self, session: Session, ids: Ids, past: int, last: int) -> Floats:
         batch, count = ids.shape
@@ -87,23 +88,27 @@ class Shared:
         rows = batch + (batch % 2 if even else 0)  # one of no account beside them
         buffers = self._with_room(session, rows, past, min(self._context, past + count + even))
         if past and count > 1 and rows > 1:  # the operator continues a single sequence by many tokens, but no batch
-            parts = [
-                self._continued(session, [b[i : i + 1] for b in buffers], ids[i : i + 1], past) for i in range(batch)
-            ]
+            if batch == 1:
+                self._row = self._row or self._alone(buffers, 0)
+                return self._row._continued(session, ids, past)[:, count - last :]
+            parts = [self._alone(buffers, i)._continued(session, ids[i : i + 1], past) for i in range(batch)]
             return np.concatenate(parts)[:, count - last :]
         if rows > batch:
             ids = np.concatenate([ids, ids[-1:]])
         return self._run(session, ids, past)[:batch, count - last :]
 
-    def _continued(self, session: Session, buffers: list[Array], ids: Ids, past: int) -> Floats:
-        """Logits of ids (1, T) behind the tokens that buffers of one row hold."""
-        row, count = Shared(self._context, False, buffers), ids.shape[1]
+    def _alone(self, buffers: list[Array], row: int) -> Shared:
+        return Shared(self._context, self._even, [buffer[row : row + 1] for buffer in buffers])
+
+    def _continued(self, session: Session, ids: Ids, past: int) -> Floats:
+        """Logits of ids (1, T) behind the tokens of buffers of one row, which have room."""
+        count, buffers = ids.shape[1], self._buffers or []
         if not (self._even and session.pairs_rows and count % 2):
-            return row._run(session, ids, past)
+            return self._run(session, ids, past)
         if past + count < self._context:  # a token of no account behind them, which the next one overwrites
-            return row._run(session, np.concatenate([ids, ids[:, -1:]], axis=1), past)[:, :count]
-        first, end = row._run(session, ids[:, :-1], past), past + count
-        twins = row.select(np.zeros(2, np.int64), end - 1)
+            return self._run(session, np.concatenate([ids, ids[:, -1:]], axis=1), past)[:, :count]
+        first, end = self._run(session, ids[:, :-1], past).copy(), past + count
+        twins = self.select(np.zeros(2, np.int64), end - 1)
         second = twins._run(session, np.repeat(ids[:, -1:], 2, axis=0), end - 1)
         for buffer, both in zip(buffers, twins._buffers or [], strict=True):
             buffer[:, :, end - 1] = both[:1, :, end - 1]
@@ -124,7 +129,7 @@ class Shared:
                 rows = min(batch, len(old[0]))
                 for new, values in zip(made, old, strict=True):
                     new[:rows, :, :past] = values[:rows, :, :past]
-            self._buffers, self._bound = made, None
+            self._buffers, self._bound, self._row = made, None, None
         return self._buffers
 
     def select(self, rows: NDArray[Any], length: int) -> Shared:

@@ -34,21 +34,25 @@ def contexts_of_text(table: NgramTable, words: Ids) -> Ids:
 
 
 class Evidence:
-    """What a table can tell of a place: numbers (R, F) float32 behind contexts (R, order - 1) of each length.
+    """What a table can tell of a place: numbers (R, F) float32 behind contexts (R, order - 1).
 
     Three for each length of context: whether something follows it in the table, the logarithm of gamma, which is what
     the shorter contexts get, and the logarithm of the count that its probabilities rest on; 0 where nothing follows.
+    Behind them those of the last word, which ``words`` (V, C) gives.
     """
 
-    def __init__(self, table: NgramTable) -> None:
+    def __init__(self, table: NgramTable, words: Floats | None = None) -> None:
         self.table = table
-        self.size = 3 * max(1, len(table.orders))
+        self._words = np.zeros((table.vocab_size, 0), np.float32) if words is None else words
+        self._own = 3 * max(1, len(table.orders))
+        self.size = self._own + self._words.shape[1]
         # contexts share few pairs of gamma and scale, so that the logarithms are taken once
         self._books = [_logarithms(pairs) for pairs in (table.unigram_contexts, *(o.contexts for o in table.orders))]
 
     def of(self, contexts: Ids) -> Floats:
         """The numbers behind each row of contexts, MISSING where the table has none of that length."""
         result = np.zeros((len(contexts), self.size), np.float32)
+        result[:, self._own :] = self._words.take(contexts[:, 0], axis=0)
         if len(contexts) == 1:  # numpy's calls would cost more than the look-ups
             self._fill(result[0], contexts[0].tolist())
             return result

@@ -16,7 +16,7 @@ from ngramgen.hybrid.weighting import Weighting
 from tests.hybrid.tiny import random_gate, random_weighting
 
 GOOD = {
-    "format": 1,
+    "format": 2,
     "weighting": random_weighting(6).values(),
     "gate": random_gate(6).values(),
     "about": {},
@@ -67,7 +67,7 @@ def test_an_even_mixture_without_the_file(tmp_path: Path) -> None:
         *(
             json.dumps(GOOD | change).encode()
             for change in (
-                {"format": 2},
+                {"format": 1},
                 {"format": None},
                 {"about": []},
                 {"weighting": []},

@@ -11,6 +11,7 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import OptionError, TokenizerError
+from ngramgen.hybrid.classes import SIZE
 from ngramgen.hybrid.model import HybridModel, Places, mixed
 from ngramgen.hybrid.weighting import Weighting
 from ngramgen.loading import load
@@ -242,7 +243,7 @@ def test_places_of_several_texts(model: HybridModel, ids: Any) -> None:
     """Joined they are one behind the other; there must be one."""
     parts = [model.places(np.concatenate([[BOS], row])) for row in ids]
     joined = Places.joined(parts)
-    assert joined.numbers.shape == (ids.size, 6)
+    assert joined.numbers.shape == (ids.size, 6 + SIZE)
     assert joined.network[21:42].tolist() == parts[1].network.tolist()
     assert joined.ngram[21:42] == pytest.approx(model.ngram.score_text(np.concatenate([[BOS], ids[1]]))[1:])
     with pytest.raises(OptionError, match="no text to tune on"):

@@ -41,6 +41,20 @@ def test_what_was_never_seen() -> None:
     assert found[2].tolist() == [0] * 6
 
 
+def test_numbers_of_the_last_word() -> None:
+    """They stand behind those of the contexts, for one row as for several."""
+    table = table_of([[3, 4], [3, 5]], 3, "witten-bell")
+    words = np.arange(2 * table.vocab_size, dtype=np.float32).reshape(-1, 2)
+    contexts = contexts_of_text(table, np.array([BOS, 3, 4, EOS]))
+    evidence = Evidence(table, words)
+    found = evidence.of(contexts)
+    assert evidence.size == 8
+    assert np.array_equal(found[:, :6], Evidence(table).of(contexts))
+    assert found[:, 6:].tolist() == [[2, 3], [6, 7], [8, 9], [4, 5]]
+    for i in range(4):
+        assert np.array_equal(evidence.of(contexts[i : i + 1])[0], found[i])
+
+
 @pytest.mark.parametrize(("order", "size"), [(1, 3), (2, 3), (3, 6), (5, 12)])
 def test_size(order: int, size: int) -> None:
     """Three numbers a length of context; a unigram model knows nothing of any place."""
