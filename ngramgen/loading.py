@@ -48,7 +48,7 @@ class _Use:
     neural: str | None
     budget: float | None
     max_ms: float | None
-    speculate: bool
+    speculate: bool | None
     notify: Callable[[str], None] | None
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class _Use:
     def alone(self, found: TextModel, ngram: Path | None) -> TextModel:
         """A network that answers alone; the n-gram beside it guesses, if it can be read and has its tokens."""
         guide = None
-        if ngram is not None and self.speculate:
+        if ngram is not None and self.speculate is not False:
             with suppress(NgramgenError):
                 guide = _from_ngram(ngram, verify=False).model
         if guide is not None and not same_tokens(guide.tokenizer, found.tokenizer):
@@ -81,7 +81,11 @@ class _Use:
 
     def guessing(self, network: OnnxModel, ngram: NgramModel | None) -> OnnxModel:
         """The network, which knows how to guess the tokens that it will be asked for, if it shall."""
-        if self.speculate:
+        few_bits = network.layout.precision in (
+            "int8",
+            "q4",
+        )  # where tokens that are read together are rounded otherwise
+        if self.speculate or (self.speculate is None and not few_bits):
             drafters: list[Drafter] = [PromptLookup()]
             if ngram is not None:
                 drafters.append(NgramDrafter(ngram))
@@ -110,7 +114,7 @@ def load(
     neural: str | None = None,
     neural_budget: float | None = None,
     max_ms_per_token: float | None = None,
-    speculate: bool = True,
+    speculate: bool | None = None,
     lenient: bool = False,
     verify: bool = False,
     notify: Callable[[str], None] | None = None,
@@ -124,8 +128,9 @@ def load(
     fail later: then ``notify`` is told, which is a warning unless it is given.
     ``neural_budget`` is the share of tokens that may call the network in "auto", a quarter if neither it is given nor
     ``max_ms_per_token``, the milliseconds that a token may take on the mean; either makes ``neural`` "auto".
-    With ``speculate`` a network that is asked at every token of a greedy text reads guesses of the next ones along
-    where that is faster; what it answers is the same. ``precision`` picks among the forms of a network: "float32",
+    A network that is asked at every token of a greedy text reads guesses of the next ones along where that is faster:
+    always with ``speculate`` true, never with false, and without it where that cannot change a token, which is but in 8
+    and 4 bits. ``precision`` picks among the forms of a network: "float32",
     "float16", "int8" or "q4".
     ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
     Load networks from people you trust alone. Raises ModelNotFoundError, ModelFormatError, ArpaError, TokenizerError,

@@ -266,9 +266,7 @@ class TextModel:
         embedded: NDArray[np.float32] = self.model.embed(self.tokenizer.encode(self.cleaner.text(text)))
         return embedded
 
-    def learn(
-        self, text: str | os.PathLike[str] | Iterable[str], *, weight: float | None = None, errors: str = "strict"
-    ) -> None:
+    def learn(self, text: Texts, *, weight: float | None = None, errors: str = "strict") -> None:
         """Learn text of the user's own, in memory, beside what the model knows: all answers then heed it.
 
         A string is the text itself, each line a sentence, and so are those of a list; a path (`pathlib.Path`) is a
@@ -279,6 +277,8 @@ class TextModel:
         blocks = list(map(self.cleaner.lines_block, read_blocks(sources, errors=errors)))  # type: ignore[arg-type]
         with blaming(self.check):
             read = list(lessons(self.tokenizer, blocks))
+        if weight is None and not read:
+            return
         model, kept = self._personal(weight)
         for lines, words in read:
             model.learn(words)

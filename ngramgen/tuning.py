@@ -65,7 +65,7 @@ def _fitted(places: Places, size: int) -> Settings:
         return round(-float(logprobs.sum()) / math.log(2) / size, 5)
 
     scores = gate.predictor.scores(places.numbers)
-    auto = [np.where(gate.along(budget, scores, budget)[0], mixture, places.ngram) for budget in BUDGETS]
+    auto = [np.where(gate.along(scores, budget)[0], mixture, places.ngram) for budget in BUDGETS]
     about = {
         "bytes": size,
         "tokens": len(weights),

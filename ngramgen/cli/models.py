@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ngramgen.cli.inputs import STDIN
 from ngramgen.cli.options import model_option
 from ngramgen.cli.output import notice
 
@@ -25,8 +27,8 @@ class ModelChoice:
     neural: str | None = None
     neural_budget: float | None = None
     max_ms_per_token: float | None = None
-    speculate: bool = True
-    adapt: tuple[Path, ...] = ()
+    speculate: bool | None = None
+    adapt: tuple[str, ...] = ()
     adapt_weight: float | None = None
 
     def load(self) -> TextModel:
@@ -46,8 +48,8 @@ class ModelChoice:
         )
         for message in found.notices:
             notice(message)
-        for path in self.adapt:
-            found.learn(path, weight=self.adapt_weight)
+        for file in self.adapt:
+            found.learn(sys.stdin.buffer if file == STDIN else Path(file), weight=self.adapt_weight)
         return found
 
 
@@ -73,13 +75,14 @@ _OPTIONS = (
     ),
     click.option(
         "--speculate/--no-speculate",
-        default=True,
-        help="With --greedy, let the network read guesses of the next tokens along, where that is faster.",
+        default=None,
+        help="With --greedy, let the network read guesses of the next tokens along, where that is faster; by default "
+        "not in 8 and 4 bits, where it may change a token.",
     ),
     click.option(
         "--adapt",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=click.Path(allow_dash=True),
         metavar="FILE",
         help="Learn from this text of your own, too; may be given several times.",
     ),

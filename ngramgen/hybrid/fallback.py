@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ngramgen.errors import OptionError
 from ngramgen.hybrid.gate import Gate
 from ngramgen.hybrid.model import HybridModel, mixed, ngram_ids, with_borders
 from ngramgen.model import BOS, Tally, best_ids, checked_ids, checked_rows
@@ -40,7 +42,7 @@ class FallbackState:
     ids: NDArray[np.int32]  # (B, L), <s> first, as the network reads them
     readings: tuple[Reading, ...]
     called: NDArray[np.bool_]  # (B, L): whether the network is called for the token behind each
-    shares: NDArray[np.float64]  # (B, L + 1): the share of calls that is aimed at before each, and behind the last
+    drifts: NDArray[np.float64]  # (B, L + 1): by what the share of calls that is aimed at differs from the budget
 
     @property
     def batch(self) -> int:
@@ -55,13 +57,13 @@ class FallbackState:
             # two branches of a text that share a memo would keep undoing each other's work
             readings.append(reading.select(np.zeros(1, np.int64)) if row in taken else reading)
             taken.add(row)
-        arrays = self.ids[rows], tuple(readings), self.called[rows], self.shares[rows]
+        arrays = self.ids[rows], tuple(readings), self.called[rows], self.drifts[rows]
         return FallbackState(self.ngram.select(rows), *arrays)
 
     def rewind(self, count: int) -> FallbackState:
         """The state before the last ``count`` tokens. Raises OptionError where there are fewer."""
         ngram, kept = self.ngram.rewind(count), self.ids.shape[1] - count
-        arrays = self.ids[:, :kept], self.readings, self.called[:, :kept], self.shares[:, : kept + 1]
+        arrays = self.ids[:, :kept], self.readings, self.called[:, :kept], self.drifts[:, : kept + 1]
         return FallbackState(ngram, *arrays)
 
 
@@ -102,13 +104,12 @@ class FallbackModel:
     def start(self, batch: int = 1) -> FallbackState:
         """The state before the first token, <s> seen."""
         one, score = self._first
-        budget = self._budget()
-        called, share = self.gate.after(budget, score, budget)
-        shares = np.repeat([[budget, share]], batch, axis=0)
+        called, drift = self.gate.after(0.0, score, self._budget())
+        drifts = np.repeat([[0.0, drift]], batch, axis=0)
         ids = np.full((batch, 1), BOS, np.int32)
         readings = tuple(self.hybrid.network.start().reading for _ in range(batch))
         ngram = one.select(np.zeros(batch, np.int64))
-        return FallbackState(ngram, ids, readings, np.full((batch, 1), called), shares)
+        return FallbackState(ngram, ids, readings, np.full((batch, 1), called), drifts)
 
     def _budget(self) -> float:
         return self.budget if self.limit is None else min(self.budget, self.limit.share)
@@ -118,17 +119,17 @@ class FallbackModel:
         ids = checked_rows(ids, self.vocab_size, state.batch)
         ngram = self.hybrid.ngram.advance(state.ngram, ngram_ids(ids))
         scores = self._scores(ngram)[:, None] if ids.shape[1] == 1 else self._scores_along(ngram, ids.shape[1])
-        called, shares = np.zeros(ids.shape, bool), np.zeros(ids.shape)
+        called, drifts = np.zeros(ids.shape, bool), np.zeros(ids.shape)
         budget = self._budget()
-        for row, before in enumerate(state.shares[:, -1].tolist()):
-            called[row], all_shares = self.gate.along(before, scores[row], budget)
-            shares[row] = all_shares[1:]
+        for row, before in enumerate(state.drifts[:, -1].tolist()):
+            called[row], around = self.gate.along(scores[row], budget, before)
+            drifts[row] = around[1:]
         return FallbackState(
             ngram,
             np.concatenate([state.ids, ids], axis=1, dtype=np.int32, casting="unsafe"),
             state.readings,
             np.concatenate([state.called, called], axis=1),
-            np.concatenate([state.shares, shares], axis=1),
+            np.concatenate([state.drifts, drifts], axis=1),
         )
 
     def _scores_along(self, state: NgramState, count: int) -> NDArray[np.float64]:
@@ -143,20 +144,22 @@ class FallbackModel:
     def logprobs(self, state: FallbackState) -> Floats:
         """(B, V) float32, natural log; each row's probabilities sum to 1."""
         rows = np.flatnonzero(state.called[:, -1])
-        limit = self.limit
-        begun = limit.begin(state.ids.shape[1], state.batch) if limit is not None else 0.0
+        clock = time.perf_counter if self.limit is None else self.limit.clock
+        begun, called = clock(), 0.0
         logprobs = self.hybrid.ngram.logprobs(state.ngram)
         weights = self.hybrid.weights(state.ngram.contexts[rows]) if len(rows) else rows
         answered = 0
         for row, weight in zip(rows.tolist(), weights, strict=True):
             one = OnnxState(state.ids[row : row + 1], state.readings[row])
+            before = clock()
             network = self.hybrid.network_logprobs(one)
+            called += clock() - before
             if network is not None:
                 logprobs[row] = mixed(network[0], logprobs[row], weight)
                 answered += 1
         self.tally.add(state.batch, answered)
-        if limit is not None:
-            limit.end(begun, answered)
+        if self.limit is not None:
+            self.limit.asked(state.ids.shape[1], state.batch, begun, answered, called)
         return logprobs
 
     def score(self, ids: Ids) -> NDArray[np.float64]:
@@ -171,14 +174,18 @@ class FallbackModel:
     def score_running(self, words: Ids) -> NDArray[np.float64]:
         """Natural log-probability (T,) of the sentences of a text, each ``<s> w1 ... wm </s>``; 0 at <s>.
 
-        Raises OptionError for ids outside the vocabulary.
+        Raises OptionError for ids outside the vocabulary, and where a limit on time decides on the calls.
         """
         return self.hybrid.score_weighted(words, lambda places: self._weights(places.numbers))
 
     def _weights(self, numbers: Floats) -> NDArray[np.float64]:
         """The network's weight at each place of a text from its beginning, (T,): 0 where it is not called."""
-        budget = self._budget()
-        called, _ = self.gate.along(budget, self.gate.predictor.scores(numbers), budget)
+        if self.limit is not None:
+            raise OptionError(
+                "max_ms_per_token is for texts that are made token by token; give a neural_budget to score, measure or "
+                "explain one"
+            )
+        called, _ = self.gate.along(self.gate.predictor.scores(numbers), self.budget)
         return np.where(called, self.hybrid.weighting.weights(numbers), 0.0)
 
     def top(self, state: FallbackState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -197,6 +204,8 @@ class FallbackModel:
 
     def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
         """How much the network counted for each new token (N,) after the prompt (T,): 0 where it was not called."""
+        if self.hybrid.has_failed:
+            return np.zeros(len(new))
         return self._weights(self.hybrid.numbers_before(np.concatenate([prompt, new])))[len(prompt) :]
 
     def embed(self, text: str | Ids) -> Floats:

@@ -4,9 +4,9 @@ A small function fitted to text predicts, from what the n-gram knows of a place,
 there than the n-gram alone. The best share of places is called for; on text unlike that of the fitting the share that
 is aimed at moves until the budget is held:
 
-    call where score >= threshold(share);    share <- share + RATE (budget - [called])
+    call where score >= threshold(budget + drift);    drift <- drift + RATE (budget - [called])
 
-so that after T places the calls differ from the budget's by (change of the share) / RATE, whatever the text.
+so that after T places the calls differ from the budget's by drift / RATE, whatever the text.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from ngramgen.hybrid.perceptron import Array, Perceptron
 Scores = NDArray[np.float64]
 
 RATE = 0.01
-_STEPS = 200
+_HIDDEN = 32
+_STEPS = 100
 """The thresholds that are kept are those of so many even steps of the share."""
 _FARTHEST = 5.0
 """Gains of more nats a token count as so many: a few tokens shall not outweigh all."""
@@ -52,18 +54,18 @@ class Gate:
         one, other = self.borders[low : low + 2].tolist()
         return float(one + (place - low) * (other - one))
 
-    def after(self, share: float, score: float, budget: float) -> tuple[bool, float]:
-        """Whether a place with this score is called for, and the share to aim at behind it."""
-        called = score >= self.threshold(share)
-        return called, share + RATE * (budget - called)
+    def after(self, drift: float, score: float, budget: float) -> tuple[bool, float]:
+        """Whether a place with this score is called for, and the drift behind it."""
+        called = score >= self.threshold(budget + drift)
+        return called, drift + RATE * (budget - called)
 
-    def along(self, share: float, scores: Scores, budget: float) -> tuple[NDArray[np.bool_], Scores]:
-        """`after` for place after place (T,): which are called for, and the share to aim at before each, (T + 1,)."""
-        called, shares = np.zeros(len(scores), bool), np.full(len(scores) + 1, share)
+    def along(self, scores: Scores, budget: float, drift: float = 0.0) -> tuple[NDArray[np.bool_], Scores]:
+        """`after` for place after place (T,): which are called for, and the drift around each, (T + 1,)."""
+        called, drifts = np.zeros(len(scores), bool), np.full(len(scores) + 1, drift)
         for place, score in enumerate(scores.tolist()):
-            called[place], share = self.after(share, score, budget)
-            shares[place + 1] = share
-        return called, shares
+            called[place], drift = self.after(drift, score, budget)
+            drifts[place + 1] = drift
+        return called, drifts
 
     def values(self) -> dict[str, Any]:
         """Plain values, from which `from_values` makes the same again."""
@@ -97,14 +99,15 @@ def fit_gate(numbers: Array, gains: NDArray[np.floating[Any]]) -> Gate:
         found: Array = scores - wanted[some]
         return found
 
-    predictor = Perceptron.fitted(numbers, slopes, float(wanted.mean()) if len(wanted) else 0.0)
+    predictor = Perceptron.fitted(numbers, slopes, float(wanted.mean()) if len(wanted) else 0.0, _HIDDEN)
     scores = np.sort(predictor.scores(numbers))[::-1]
     places = np.linspace(0, len(scores) - 1, _STEPS + 1)
-    return Gate(predictor, np.interp(places, np.arange(len(scores)), scores))
+    return Gate(predictor, np.round(np.interp(places, np.arange(len(scores)), scores), 6))
 
 
 def checked_budget(budget: float) -> float:
     """The share of tokens that may call the network. Raises OptionError unless it lies from 0 to 1."""
-    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 <= budget <= 1:
+    number: Any = budget
+    if isinstance(number, bool) or not isinstance(number, Real) or not 0 <= float(number) <= 1:
         raise OptionError(f"the neural budget must be a number from 0 to 1, not {budget!r}")
-    return float(budget)
+    return float(number)

@@ -61,9 +61,10 @@ class HybridState:
 
 @dataclass(frozen=True, eq=False)
 class HybridModel:
-    """The mixture. Read-only; safe to share between threads. Raises TokenizerError for models of two tokenizers.
+    """The mixture. Read-only; safe to share between threads.
 
-    Should the network fail as it runs, ``notify`` is told once, and the n-gram goes on alone.
+    Raises TokenizerError for models of two tokenizers, and OptionError for an n-gram that is not normalised, as stupid
+    backoff is not. Should the network fail as it runs, ``notify`` is told once, and the n-gram goes on alone.
     """
 
     ngram: NgramModel
@@ -76,6 +77,8 @@ class HybridModel:
     def __post_init__(self) -> None:
         if not same_tokens(self.ngram.tokenizer, self.network.tokenizer):
             raise TokenizerError("the n-gram and the network have different tokenizers; train one with the other's")
+        if not self.ngram.table.normalised:
+            raise OptionError("the n-gram's numbers are no probabilities to mix; train it with another smoothing")
 
     @property
     def tokenizer(self) -> TextTokenizer:
@@ -135,6 +138,11 @@ class HybridModel:
                 self.notify(f"{error}; the n-gram goes on alone")
             return None
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the network has failed, so that the n-gram goes on alone."""
+        return bool(self._failures)
+
     def weights(self, contexts: NDArray[np.int64]) -> Floats:
         """The network's weight (R,) behind contexts (R, order - 1) of the n-gram."""
         return self.weighting.weights(self.evidence.of(contexts))
@@ -191,6 +199,8 @@ class HybridModel:
 
     def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
         """How much the network counted for each new token (N,) after the prompt (T,), from 0 to 1."""
+        if self.has_failed:
+            return np.zeros(len(new))
         weights = self.weighting.weights(self.numbers_before(np.concatenate([prompt, new])))
         return weights[len(prompt) :].astype(np.float64)
 

@@ -68,7 +68,7 @@ class Perceptron:
 
     def values(self) -> dict[str, Any]:
         """Plain values, from which `from_values` makes the same again."""
-        return {name: getattr(self, name).tolist() for name in _NAMES} | {"outer_bias": self.outer_bias}
+        return {name: _shortest(getattr(self, name)) for name in _NAMES} | {"outer_bias": self.outer_bias}
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], source: str) -> Self:
@@ -89,12 +89,12 @@ class Perceptron:
         return cls(mean, spread, inner, inner_bias, outer, bias)
 
     @classmethod
-    def fitted(cls, numbers: Array, slopes: SlopesOf, first: float = 0.0) -> Self:
+    def fitted(cls, numbers: Array, slopes: SlopesOf, first: float = 0.0, hidden: int = HIDDEN) -> Self:
         """The one whose scores of the places (T, F) make a loss least.
 
         ``slopes`` tells how the losses of some of the places change with their scores; ``first`` is the score of all
-        places to begin with. Gradient descent with Adam (Kingma & Ba 2015); the same numbers give the same
-        function. Raises OptionError for fewer than two places.
+        places to begin with, ``hidden`` the number of units H. Gradient descent with Adam (Kingma & Ba 2015); the same
+        numbers give the same function. Raises OptionError for fewer than two places.
         """
         if len(numbers) < 2:
             raise OptionError("the text to tune on is too short; give more")
@@ -102,8 +102,8 @@ class Perceptron:
         spread[spread < 1e-4] = 1
         x = ((numbers - mean) / spread).astype(np.float32)
         rng = np.random.Generator(np.random.PCG64(1))
-        inner = rng.standard_normal((HIDDEN, x.shape[1])).astype(np.float32) / np.float32(math.sqrt(x.shape[1]))
-        nothing = np.zeros(HIDDEN, np.float32)
+        inner = rng.standard_normal((hidden, x.shape[1])).astype(np.float32) / np.float32(math.sqrt(x.shape[1]))
+        nothing = np.zeros(hidden, np.float32)
         parameters = [inner, nothing, nothing.copy(), np.full(1, first, np.float32)]
         moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
         stride = -(-len(x) // _MOST)
@@ -116,8 +116,8 @@ class Perceptron:
                 two += (1 - _BETAS[1]) * (slope * slope - two)
                 unbiased = two / (1 - _BETAS[1] ** step)
                 parameter -= rate * one / (1 - _BETAS[0] ** step) / (np.sqrt(unbiased) + 1e-8)
-        inner, inner_bias, outer, outer_bias = parameters
-        return cls(mean.astype(np.float32), spread.astype(np.float32), inner, inner_bias, outer, float(outer_bias[0]))
+        mean, spread, inner, inner_bias, outer, bias = (_rounded(array) for array in (mean, spread, *parameters))
+        return cls(mean, spread, inner, inner_bias, outer, float(str(bias[0])))
 
 
 def slopes_of(x: Array, parameters: list[Array], slopes: Callable[[Array], Array]) -> list[Array]:
@@ -127,6 +127,18 @@ def slopes_of(x: Array, parameters: list[Array], slopes: Callable[[Array], Array
     by_score = slopes(inside @ outer + outer_bias) / np.float32(len(x))
     by_inside = by_score[:, None] * outer * (1 - inside * inside)
     return [by_inside.T @ x, by_inside.sum(axis=0), inside.T @ by_score, by_score.sum(keepdims=True)]
+
+
+def _rounded(array: NDArray[np.floating[Any]]) -> Array:
+    """To a few significant digits, so that a file of them stays small."""
+    return np.array([float(f"{value:.5g}") for value in array.ravel().tolist()], np.float32).reshape(array.shape)
+
+
+def _shortest(array: Array) -> list[Any]:
+    """Plain numbers of the fewest digits that give the same float32."""
+    if array.ndim > 1:
+        return [_shortest(row) for row in array]
+    return [float(str(value)) for value in array]
 
 
 def sigmoid(scores: Any) -> Any:

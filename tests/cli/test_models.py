@@ -71,7 +71,8 @@ def test_commands(name: str, hybrid_folder: Path, invoke: Invoke) -> None:
         assert answer("--neural-budget", 0) == never
     assert answer("--neural-budget", 1) == always
     assert answer("--neural", "auto") == answer("--neural-budget", 0.25)
-    assert answer("--max-ms-per-token", 1e-6, "--neural-budget", 0) == answer("--neural-budget", 0)
+    if name in ("generate", "next"):  # the others measure, which no clock may decide
+        assert answer("--max-ms-per-token", 1e-6, "--neural-budget", 0) == answer("--neural-budget", 0)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import ngramgen
 from ngramgen.errors import ModelFormatError, OptionError
 from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.model import HybridModel, with_borders
@@ -50,11 +52,11 @@ def state_of(model: Any, rows: Any) -> Any:
 
 def called_at(model: FallbackModel, row: Any) -> list[bool]:
     """The decision before each token of a row and behind the last, from the definition: place by place."""
-    hybrid, gate, share, found = model.hybrid, model.gate, model.budget, []
+    hybrid, gate, drift, found = model.hybrid, model.gate, 0.0, []
     for end in range(len(row) + 1):
         state = hybrid.advance(hybrid.start(), row[None, :end]) if end else hybrid.start()
         score = gate.predictor.scores(hybrid.evidence.of(state.ngram.contexts))[0]
-        called, share = gate.after(share, score, model.budget)
+        called, drift = gate.after(drift, score, model.budget)
         found.append(called)
     return found
 
@@ -105,7 +107,7 @@ def test_in_pieces(model: FallbackModel, ids: Any) -> None:
     for begin, end in ((0, 1), (1, 4), (4, 4), (4, 5), (5, 21)):
         state = model.advance(state, ids[:, begin:end])
     assert np.array_equal(state.called, whole.called)
-    assert np.array_equal(state.shares, whole.shares)
+    assert np.array_equal(state.drifts, whole.drifts)
     assert model.logprobs(state) == pytest.approx(model.logprobs(whole), abs=CLOSE)
 
 
@@ -210,6 +212,7 @@ def test_a_network_that_fails(hybrid_folder: Path, ids: Any, monkeypatch: pytest
             assert np.array_equal(model.logprobs(state), hybrid.ngram.logprobs(state.ngram))
             assert str(text_model.generate("the cat", seed=1)).startswith("the cat")
             assert hybrid.tally.calls == 0
+            assert model.neural_weights(ids[1, :3], ids[1, 3:]).tolist() == [0.0] * 18
         assert told == ["model.onnx fails as it runs: no more memory; the n-gram goes on alone"] * 2
 
 
@@ -242,6 +245,31 @@ def test_explained(model: FallbackModel) -> None:
     assert [one.neural_weight for one, call in zip(mixture, called, strict=True) if call] == [
         one.neural_weight for one in found if one.neural_weight
     ]
+
+
+def test_a_limit_on_time(hybrid_folder: Path) -> None:
+    """Texts are made within it; what would tell another story afterwards, or measure, is refused in a sentence."""
+    text_model = load(hybrid_folder, max_ms_per_token=1000)
+    for seed in range(6):
+        text_model.generate("the cat", seed=seed, min_new_tokens=60, max_new_tokens=60)
+    assert text_model.model.tally.calls > 180  # so much time allows every call, as soon as both times are known
+    for ask in (
+        lambda: text_model.score("the cat"),
+        lambda: text_model.perplexity(["the cat"]),
+        lambda: list(text_model.generate_all("the cat", explained=True)),
+    ):
+        with pytest.raises(OptionError, match=r"max_ms_per_token is for texts .* give a neural_budget to score"):
+            ask()
+
+
+def test_no_probabilities_to_mix(hybrid_folder: Path, tmp_path: Path) -> None:
+    """An n-gram with stupid backoff is refused beside a network."""
+    folder = Path(shutil.copytree(hybrid_folder, tmp_path / "copy"))
+    tokenizer = f"bpe:{folder / 'tokenizer.json'}"
+    made = ngramgen.train(TEXT.splitlines(), order=3, tokenizer=tokenizer, smoothing="stupid-backoff")
+    made.save(folder / "model.ngram")
+    with pytest.raises(OptionError, match="no probabilities to mix; train it with another smoothing"):
+        load(folder)
 
 
 def test_beams(model: FallbackModel) -> None:

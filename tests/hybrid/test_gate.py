@@ -28,21 +28,21 @@ def test_thresholds_by_hand() -> None:
 
 
 def test_steps_by_hand() -> None:
-    """Behind a call the share that is aimed at falls by 1 - b hundredths, else it rises by b hundredths."""
-    called, shares = GATE.along(0.5, np.array([2.0, 2.0, 1.9, 5.0]), 0.25)
+    """Behind a call the drift falls by 1 - b hundredths, else it rises by b hundredths."""
+    called, drifts = GATE.along(np.array([2.0, 2.0, 1.9, 5.0]), 0.25, 0.25)
     # 2.0 reaches the border of 0.5; the border of 0.4925 is 2.015; that of 0.495 is 2.01; 5 reaches any
     assert called.tolist() == [True, False, False, True]
-    assert shares == pytest.approx([0.5, 0.4925, 0.495, 0.4975, 0.49])
+    assert drifts == pytest.approx([0.25, 0.2425, 0.245, 0.2475, 0.24])
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(0, 1), st.lists(st.floats(-3, 9), max_size=300))
 def test_the_budget_is_held(budget: float, scores: list[float]) -> None:
-    """Whatever the scores are, so many calls are missing or too many as the share has moved, over the rate."""
-    called, shares = GATE.along(budget, np.array(scores), budget)
-    assert called.sum() == pytest.approx(budget * len(scores) + (budget - shares[-1]) / RATE, abs=1e-6)
-    assert shares.min() >= -RATE
-    assert shares.max() <= 1 + RATE
+    """Whatever the scores are, so many calls are missing or too many as the drift says, over the rate."""
+    called, drifts = GATE.along(np.array(scores), budget)
+    assert called.sum() == pytest.approx(budget * len(scores) - drifts[-1] / RATE, abs=1e-6)
+    assert drifts.min() >= -budget - RATE
+    assert drifts.max() <= 1 - budget + RATE
 
 
 @pytest.mark.parametrize("offset", [-100.0, 0.0, 100.0])
@@ -50,7 +50,7 @@ def test_the_budget_is_held(budget: float, scores: list[float]) -> None:
 def test_other_text(offset: float, budget: float) -> None:
     """Where all scores lie above or below those of the fitting, the calls come to the budget within 3 points."""
     scores = np.random.default_rng(0).normal(offset, 1, 5000)
-    called, _ = GATE.along(budget, scores, budget)
+    called, _ = GATE.along(scores, budget)
     assert called.mean() == pytest.approx(budget, abs=0.03)
     if budget in (0, 1):
         assert called.mean() == budget
@@ -60,9 +60,9 @@ def test_other_text(offset: float, budget: float) -> None:
 @given(st.lists(st.floats(-3, 9), max_size=40), st.integers(0, 40))
 def test_in_parts(scores: list[float], cut: int) -> None:
     """Place by place or at once, the same places are called for."""
-    together = GATE.along(0.3, np.array(scores), 0.3)
-    first = GATE.along(0.3, np.array(scores[:cut]), 0.3)
-    second = GATE.along(float(first[1][-1]), np.array(scores[cut:]), 0.3)
+    together = GATE.along(np.array(scores), 0.3)
+    first = GATE.along(np.array(scores[:cut]), 0.3)
+    second = GATE.along(np.array(scores[cut:]), 0.3, float(first[1][-1]))
     assert np.array_equal(np.concatenate([first[0], second[0]]), together[0])
     assert np.array_equal(np.concatenate([first[1], second[1][1:]]), together[1])
 
