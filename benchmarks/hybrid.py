@@ -223,9 +223,10 @@ def greedy_texts(folder: Path, ways: list[Way], path: Path, prompts: int = 20, l
             row(name, f"{each[False]:.3f}", f"{each[True]:.3f}", ratio, f"{same} of {prompts}", share)
             if precision == "int8":
                 base = next(way for way in ways if way.name == ("network alone" if neural == "only" else "mixture"))
-                way = Way(f"{name.split(',')[0]}, greedy", model, base.bits, 1.0)
-                way.seconds, way.tokens = times[True], prompts * length
-                found.append(way)
+                for guessing, words in ((False, "greedy"), (True, "greedy, guessing")):
+                    way = Way(f"{name.split(',')[0]}, {words}", model, base.bits, 1.0)
+                    way.seconds, way.tokens = times[guessing], prompts * length
+                    found.append(way)
     return found
 
 
@@ -248,12 +249,11 @@ def write(folder: Path, ways: list[Way]) -> None:
     (folder / "calls.svg").write_text(line_plot(calls, "calls of the network, % of tokens", "bits per byte"))
     times = [
         Line("n-gram to mixture", [(way.milliseconds, way.bits) for way in curve]),
-        *(
-            Line(way.name, [(way.milliseconds, way.bits)], is_scatter=True)
-            for way in ways
-            if "greedy" in way.name or way is network
-        ),
+        Line("network alone", [(network.milliseconds, network.bits)], is_scatter=True),
     ]
+    for name in ("greedy", "greedy, guessing"):
+        points = [(way.milliseconds, way.bits) for way in ways if way.name.endswith(f", {name}")]
+        times.append(Line(name, points, is_scatter=True))
     (folder / "time.svg").write_text(line_plot(times, "milliseconds a token", "bits per byte"))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
 from ngramgen.hybrid.gate import Gate
-from ngramgen.hybrid.model import HybridModel, mixed, ngram_ids, with_borders
+from ngramgen.hybrid.model import HybridModel, ngram_ids, with_borders
 from ngramgen.model import BOS, Tally, best_ids, checked_ids, checked_rows
 from ngramgen.neural.model import OnnxState
 from ngramgen.neural.reading import Reading
@@ -143,20 +143,19 @@ class FallbackModel:
 
     def logprobs(self, state: FallbackState) -> Floats:
         """(B, V) float32, natural log; each row's probabilities sum to 1."""
-        rows = np.flatnonzero(state.called[:, -1])
         clock = time.perf_counter if self.limit is None else self.limit.clock
-        begun, called = clock(), 0.0
-        logprobs = self.hybrid.ngram.logprobs(state.ngram)
-        weights = self.hybrid.weights(state.ngram.contexts[rows]) if len(rows) else rows
-        answered = 0
-        for row, weight in zip(rows.tolist(), weights, strict=True):
-            one = OnnxState(state.ids[row : row + 1], state.readings[row])
-            before = clock()
-            network = self.hybrid.network_logprobs(one)
-            called += clock() - before
-            if network is not None:
-                logprobs[row] = mixed(network[0], logprobs[row], weight)
-                answered += 1
+        begun, called, answered = clock(), 0.0, 0
+        logprobs = np.empty((state.batch, self.vocab_size), np.float32)
+        for row, calls in enumerate(state.called[:, -1].tolist()):
+            ngram = state.ngram if state.batch == 1 else state.ngram.select(np.array([row]))
+            network = None
+            if calls:
+                before = clock()
+                network = self.hybrid.network_logprobs(OnnxState(state.ids[row : row + 1], state.readings[row]))
+                called += clock() - before
+                answered += network is not None
+            found = self.hybrid.ngram.logprobs(ngram) if network is None else self.hybrid.rows(network, ngram)
+            logprobs[row] = found[0]
         self.tally.add(state.batch, answered)
         if self.limit is not None:
             self.limit.asked(state.ids.shape[1], state.batch, begun, answered, called)

@@ -115,13 +115,21 @@ class HybridModel:
 
     def logprobs(self, state: HybridState) -> Floats:
         """(B, V) float32, natural log; each row's probabilities sum to 1."""
-        ngram: Floats = self.ngram.logprobs(state.ngram)
         network = self.network_logprobs(state.network)
         self.tally.add(state.batch, 0 if network is None else state.batch)
         if network is None:
-            return ngram
-        found: Floats = mixed(network, ngram, self.weights(state.ngram.contexts)[:, None])
-        return found
+            return self.ngram.logprobs(state.ngram)
+        return self.rows(network, state.ngram)
+
+    def rows(self, network: Floats, state: NgramState) -> Floats:
+        """The mixture (B, V) of the network's log-probabilities, which are spoilt, and the n-gram behind a state."""
+        weights, ngram = self.weights(state.contexts)[:, None], self.ngram.probabilities(state)
+        np.exp(network, out=network)
+        network *= weights
+        ngram *= 1 - weights
+        network += ngram
+        with np.errstate(divide="ignore"):
+            return np.log(network, out=network)
 
     def network_logprobs(self, state: OnnxState) -> Floats | None:
         """What the network says (B, V), or None where it has failed."""

@@ -135,6 +135,20 @@ class NgramModel:
                 row[distribution.ids] = np.log(distribution.probabilities)
         return result
 
+    def probabilities(self, state: NgramState) -> NDArray[np.float32]:
+        """(B, V) float32: what `logprobs` gives the logarithms of, for who goes on with the probabilities."""
+        result = np.empty((state.batch, self.vocab_size), np.float32)
+        for row, contexts in zip(result, state.contexts, strict=True):
+            distribution = self._distributions.after(contexts)
+            base = self._uniform if distribution.uniform else self.table.unigrams
+            np.multiply(base, np.float32(distribution.factor), out=row)
+            row[distribution.ids] = distribution.probabilities
+        return result
+
+    @cached_property
+    def _uniform(self) -> NDArray[np.float32]:
+        return np.where(self.table.unigrams > 0, self.table.uniform, 0).astype(np.float32)
+
     def score(self, ids: NDArray[np.integer[Any]]) -> Floats:
         """Natural log-probability (T,) float64 of every token of one sentence, <s> seen.
 

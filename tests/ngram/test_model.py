@@ -49,6 +49,7 @@ def test_all_ways_to_ask_agree(
     logprobs = model.logprobs(state)[0]
     assert logprobs.dtype == np.float32
     assert logprobs[BOS] == -np.inf
+    assert model.probabilities(state)[0] == pytest.approx(np.exp(logprobs), rel=1e-5)
     for word in range(SIZE):
         if word != BOS:
             assert logprobs[word] == pytest.approx(model.score(np.array([*context, word]))[-1], rel=1e-5, abs=2e-6)
