@@ -203,7 +203,7 @@ def greedy_texts(folder: Path, ways: list[Way], path: Path, prompts: int = 20, l
     options, found = SamplingOptions(greedy=True, max_new_tokens=length, min_new_tokens=length), []
     for neural in ("only", "always"):
         for precision in ("float32", "int8"):
-            model = ngramgen.load(folder, precision, neural=neural).model
+            model = ngramgen.load(folder, precision, neural=neural, speculate=True).model
             plain = ngramgen.load(folder, precision, neural=neural, speculate=False).model
             times, same = {True: 0.0, False: 0.0}, 0
             for number, ids in enumerate(passages(ngramgen.load(folder, precision, neural=neural), path, prompts + 1)):
