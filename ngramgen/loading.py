@@ -124,8 +124,8 @@ def load(
     None stands for the shipped model. A folder that holds a network and an n-gram, ``model.ngram``, is both as one:
     ``neural`` is "always" for their mixture at every token, "auto" for the mixture where it pays and the n-gram alone
     elsewhere, "only" for the network alone, "never" for the n-gram alone. Without it, it is "always". But for "only",
-    the n-gram answers alone, with a notice, where onnxruntime is not installed or the network is missing, or should it
-    fail later: then ``notify`` is told, which is a warning unless it is given.
+    the n-gram answers alone, with a notice, where onnxruntime is not installed or the network is missing or damaged, or
+    should it fail later: then ``notify`` is told, which is a warning unless it is given.
     ``neural_budget`` is the share of tokens that may call the network in "auto", a quarter if neither it is given nor
     ``max_ms_per_token``, the milliseconds that a token may take on the mean; either makes ``neural`` "auto".
     A network that is asked at every token of a greedy text reads guesses of the next ones along where that is faster:
@@ -191,9 +191,13 @@ def _from_folder(path: Path, precision: str | None, use: _Use, verify: bool) -> 
         notice = f"{path} holds no network, so the n-gram answers alone"
     elif find_spec("onnxruntime") is None:
         notice = "onnxruntime is not installed, so the n-gram answers alone: pip install 'ngramgen[neural]'"
+    if notice is None:
+        try:
+            large = _from_onnx(path, precision)
+        except ModelFormatError as error:
+            notice = f"{error}; the n-gram answers alone"
     if notice is not None:
         return replace(small, notices=[*small.notices, notice])
-    large = _from_onnx(path, precision)
     settings = read_settings(path, evidence_size(small.model.table))
     about = large.about | ({"tuned_on": settings.about} if settings.about else {})
     return replace(large, model=use.model(path, small.model, large.model, settings), about=about, check=small.check)

@@ -353,6 +353,21 @@ def test_without_onnxruntime(hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert load(hybrid, neural="never").notices == []
 
 
+def test_a_damaged_network(hybrid: Path, tmp_path: Path) -> None:
+    """The n-gram answers alone and tells what is wrong; where the network alone is wanted that is an error."""
+    copy = Path(shutil.copytree(hybrid, tmp_path / "copy"))
+    whole = (copy / "model_int8.onnx").read_bytes()
+    (copy / "model_int8.onnx").write_bytes(whole[: len(whole) // 2])
+    for neural in (None, "always"):
+        found = load(copy, neural=neural)
+        assert isinstance(found.model, NgramModel)
+        assert len(found.notices) == 1
+        assert "model_int8.onnx" in found.notices[0]
+        assert found.notices[0].endswith("; the n-gram answers alone")
+    with pytest.raises(ModelFormatError, match=r"model_int8\.onnx"):
+        load(copy, neural="only")
+
+
 def test_hybrids_that_are_none(hybrid: Path, tmp_path: Path) -> None:
     """Other tokens, another order than the weights are for, and damage are told with the file or the way out."""
     copy = Path(shutil.copytree(hybrid, tmp_path / "copy"))
