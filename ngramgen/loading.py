@@ -81,11 +81,7 @@ class _Use:
 
     def guessing(self, network: OnnxModel, ngram: NgramModel | None) -> OnnxModel:
         """The network, which knows how to guess the tokens that it will be asked for, if it shall."""
-        few_bits = network.layout.precision in (
-            "int8",
-            "q4",
-        )  # where tokens that are read together are rounded otherwise
-        if self.speculate or (self.speculate is None and not few_bits):
+        if self.speculate or (self.speculate is None and not network.has_few_bits):
             drafters: list[Drafter] = [PromptLookup()]
             if ngram is not None:
                 drafters.append(NgramDrafter(ngram))
@@ -94,9 +90,10 @@ class _Use:
 
     def model(self, path: Path, small: NgramModel, large: OnnxModel, settings: Settings) -> HybridModel | FallbackModel:
         """Both as one. Raises OptionError where nothing was fitted that a budget could be held with."""
+        network = large if self.is_auto else self.guessing(large, small)
+        hybrid = HybridModel(small, network, settings.weighting, self.notify or warned)
         if not self.is_auto:
-            return HybridModel(small, self.guessing(large, small), settings.weighting, self.notify or warned)
-        hybrid = HybridModel(small, large, settings.weighting, self.notify or warned)
+            return hybrid
         if settings.gate is None:
             raise OptionError(
                 f"nothing tells yet where the network of {path} is worth a call; fit it to text that neither model was "

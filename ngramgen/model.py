@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 UNK, BOS, EOS = 0, 1, 2
 """Ids of ``<unk>``, ``<s>`` and ``</s>``: fixed for every engine, never strings of a corpus."""
+_EVERY = 64
 
 
 class Tokenizer(Protocol):
@@ -171,10 +172,26 @@ def best_ids(logprobs: FloatArray, k: int) -> tuple[NDArray[np.int64], NDArray[n
 
     ``<unk>`` and ``<s>`` are left out.
     """
-    row = logprobs.astype(np.float64)
+    row = logprobs.copy()
     row[[UNK, BOS]] = -np.inf
     k = min(k, len(row) - 2)
-    least = np.partition(row, len(row) - k)[len(row) - k]
-    ids = np.flatnonzero(row >= least)
+    sample = row[::_EVERY] if len(row) > k * _EVERY else row  # few words exceed the k-th best of some
+    ids = np.flatnonzero(row >= np.partition(sample, len(sample) - k)[len(sample) - k])
     best = ids[np.argsort(-row[ids], kind="stable")][:k]
-    return best, row[best]
+    return best, row[best].astype(np.float64)
+
+
+def score_sentences(model: Any, words: NDArray[np.int64], *, running: bool) -> NDArray[np.float64]:
+    """Natural log-probability (T,) of each word of sentences, each begun by ``<s>``, in its sentence alone; 0 at <s>.
+
+    With ``running`` a model that can sees the sentences before, too.
+    """
+    for name in ("score_running", "score_text") if running else ("score_text",):
+        if hasattr(model, name):
+            found: NDArray[np.float64] = getattr(model, name)(words)
+            return found
+    natural = np.zeros(len(words))
+    begins = np.flatnonzero(words == BOS)
+    for begin, end in zip(begins, [*begins[1:], len(words)], strict=True):
+        natural[begin + 1 : end] = model.score(words[begin + 1 : end])
+    return natural

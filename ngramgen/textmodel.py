@@ -344,8 +344,7 @@ class TextModel:
         """What the model is and how it was made, as plain values."""
         model = self.model
         if isinstance(model, PersonalModel):
-            below = replace(self, model=model.base).description()
-            return {**below, "learnt_tokens": model.learnt_tokens, "learnt_weight": model.weight}
+            return {**replace(self, model=model.base).description(), **model.description()}
         if not isinstance(model, NgramModel):
             own = {"tokenizer": self.tokenizer.kind, "cleaning": list(self.cleaner.steps)}
             return {**model.description(), **own, **self.about}

@@ -11,12 +11,10 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError, TokenizerError
-from ngramgen.hybrid.fallback import FallbackModel
-from ngramgen.hybrid.model import HybridModel
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.model import NgramModel
-from tests.hybrid.tiny import write_hybrid
+from tests.hybrid.tiny import PARTS, write_hybrid
 from tests.neural.tiny import write_own
 
 TEXT = ["a rose is a rose", "a rose", "is it", ""]
@@ -249,16 +247,7 @@ def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("neural", "kind"),
-    [
-        (None, HybridModel),
-        ("always", HybridModel),
-        ("auto", FallbackModel),
-        ("only", OnnxModel),
-        ("never", NgramModel),
-    ],
-)
+@pytest.mark.parametrize(("neural", "kind"), PARTS)
 def test_a_folder_with_both(neural: str | None, kind: type, hybrid_folder: Path) -> None:
     """It is their mixture unless another part is asked for; nothing is to be told."""
     found = load(hybrid_folder, neural=neural)

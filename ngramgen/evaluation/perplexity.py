@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ngramgen.model import BOS, UNK, LanguageModel, Tally
+from ngramgen.model import BOS, UNK, LanguageModel, Tally, score_sentences
 from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import bordered
 
@@ -66,15 +66,7 @@ def _token_logprobs(
     no </s>, and <s> only tells where a line begins.
     """
     words = bordered(model.tokenizer, block)
-    if running and hasattr(model, "score_running"):
-        return words, model.score_running(words)
-    if hasattr(model, "score_text"):
-        return words, model.score_text(words)
-    natural = np.zeros(len(words))
-    begins = np.flatnonzero(words == BOS)
-    for begin, end in zip(begins, [*begins[1:], len(words)], strict=True):
-        natural[begin + 1 : end] = model.score(words[begin + 1 : end])
-    return words, natural
+    return words, score_sentences(model, words, running=running)
 
 
 @dataclass

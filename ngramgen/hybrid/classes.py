@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import EOS, UNK
-from ngramgen.ngram.evidence import Evidence
+from ngramgen.ngram.evidence import Evidence, numbers_of_contexts
 
 if TYPE_CHECKING:
     from ngramgen.ngram.model import NgramModel
@@ -58,4 +58,4 @@ def evidence_of(model: NgramModel) -> Evidence:
 
 def evidence_size(table: NgramTable) -> int:
     """How many numbers that are."""
-    return 3 * max(1, len(table.orders)) + SIZE
+    return numbers_of_contexts(table) + SIZE

@@ -175,7 +175,7 @@ class FallbackModel:
 
         Raises OptionError for ids outside the vocabulary, and where a limit on time decides on the calls.
         """
-        return self.hybrid.score_weighted(words, lambda places: self._weights(places.numbers))
+        return self.hybrid.score_weighted(words, self._weights)
 
     def _weights(self, numbers: Floats) -> NDArray[np.float64]:
         """The network's weight at each place of a text from its beginning, (T,): 0 where it is not called."""
@@ -203,9 +203,7 @@ class FallbackModel:
 
     def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
         """How much the network counted for each new token (N,) after the prompt (T,): 0 where it was not called."""
-        if self.hybrid.has_failed:
-            return np.zeros(len(new))
-        return self._weights(self.hybrid.numbers_before(np.concatenate([prompt, new])))[len(prompt) :]
+        return self.hybrid.weights_along(prompt, new, self._weights)
 
     def embed(self, text: str | Ids) -> Floats:
         """The network's: the mean (W,) of its last hidden states over a text."""

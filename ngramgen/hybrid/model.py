@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.integer[Any]]
     Floats = NDArray[np.float32]
+    WeightsOf = Callable[[Floats], NDArray[np.floating[Any]]]
+    """The network's weights (T,) at places of which so much is known, (T, F)."""
 
 T = TypeVar("T")
 
@@ -146,11 +148,6 @@ class HybridModel:
                 self.notify(f"{error}; the n-gram goes on alone")
             return None
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether the network has failed, so that the n-gram goes on alone."""
-        return bool(self._failures)
-
     def weights(self, contexts: NDArray[np.int64]) -> Floats:
         """The network's weight (R,) behind contexts (R, order - 1) of the n-gram."""
         return self.weighting.weights(self.evidence.of(contexts))
@@ -170,16 +167,16 @@ class HybridModel:
         The n-gram sees a sentence alone, the network those before it, too. Raises OptionError for ids outside the
         vocabulary.
         """
-        return self.score_weighted(words, lambda places: self.weighting.weights(places.numbers))
+        return self.score_weighted(words, self.weighting.weights)
 
-    def score_weighted(self, words: Ids, weights_of: Callable[[Places], NDArray[Any]]) -> NDArray[np.float64]:
-        """`score_running` with the network's weights given by a function of the places; 0 where it is not called."""
+    def score_weighted(self, words: Ids, weights_of: WeightsOf) -> NDArray[np.float64]:
+        """`score_running` with other weights of the network, 0 where it is not called."""
         words = checked_ids(words, self.vocab_size)
         places = self._asked(lambda: self.places(words))
         if places is None:
             self.tally.add(int(np.count_nonzero(words != BOS)), 0)
             return self.ngram.score_text(words.astype(np.int64))
-        weights = weights_of(places).astype(np.float64)
+        weights = weights_of(places.numbers).astype(np.float64)
         self.tally.add(len(weights), int(np.count_nonzero(weights)))
         result = np.zeros(len(words))
         result[words != BOS] = mixed(places.network, places.ngram, weights)
@@ -196,21 +193,20 @@ class HybridModel:
         """The evidence before each of the given words of running text."""
         return self.evidence.of(contexts_of_text(self.ngram.table, text)[read - 1])
 
-    def numbers_before(self, ids: Ids) -> Floats:
-        """The evidence before each of the ids (T,) of sentences with </s> between them."""
-        words, own = with_borders(ids)
-        return self._numbers(words, np.flatnonzero(own))
-
     def sources(self, prompt: Ids, new: Ids) -> list[str]:
         """Which n-gram the n-gram's part of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
         return self.ngram.sources(ngram_ids(prompt), new)
 
     def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
         """How much the network counted for each new token (N,) after the prompt (T,), from 0 to 1."""
-        if self.has_failed:
+        return self.weights_along(prompt, new, self.weighting.weights)
+
+    def weights_along(self, prompt: Ids, new: Ids, weights_of: WeightsOf) -> NDArray[np.float64]:
+        """`neural_weights` with other weights of the network; 0 where it has failed."""
+        if self._failures:
             return np.zeros(len(new))
-        weights = self.weighting.weights(self.numbers_before(np.concatenate([prompt, new])))
-        return weights[len(prompt) :].astype(np.float64)
+        words, own = with_borders(np.concatenate([prompt, new]))
+        return weights_of(self._numbers(words, np.flatnonzero(own)))[len(prompt) :].astype(np.float64)
 
     def top(self, state: HybridState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from ngramgen.errors import OptionError
 from ngramgen.hybrid.counts import LEVELS, LearntCounts
 from ngramgen.hybrid.model import ngram_ids
-from ngramgen.model import BOS, UNK, best_ids, checked_ids
+from ngramgen.model import BOS, best_ids, checked_ids, score_sentences
 from ngramgen.ngram.evidence import contexts_of_text
 from ngramgen.ngram.marginals import Adapted, can_adapt, marginals
 from ngramgen.ngram.model import NgramModel
@@ -37,7 +37,6 @@ Floats = NDArray[np.float64]
 
 _OF_THE_BASE = ("copies", "embed", "neural_weights", "sources", "tally")
 """What is asked of the model below, if it has it."""
-_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,8 @@ class PersonalModel:
         Raises OptionError for ids outside the vocabulary.
         """
         sentences = checked_ids(words, self.vocab_size).astype(np.int64)
-        return _mixed(self._known(sentences), *self._along(sentences, self._is_read(sentences)))
+        known = score_sentences(self.base, sentences, running=True)
+        return _mixed(known, *self._along(sentences, self._is_read(sentences)))
 
     def _along(self, words: NDArray[np.int64], is_read: NDArray[np.bool_]) -> tuple[Floats, Floats]:
         """The factor at each word of sentences, each begun by <s>, and what the word has of its own; (T,) each."""
@@ -225,24 +225,12 @@ class PersonalModel:
             found[1:] = words[1:] != BOS
         return found
 
-    def _known(self, words: NDArray[np.int64]) -> Floats:
-        """The scores of running text by the model below."""
-        for name in ("score_running", "score_text"):
-            if hasattr(self.base, name):
-                found: Floats = getattr(self.base, name)(words)
-                return found
-        known = np.zeros(len(words))
-        begins = np.flatnonzero(words == BOS)
-        for begin, end in zip(begins, [*begins[1:], len(words)], strict=True):
-            known[begin + 1 : end] = self.base.score(words[begin + 1 : end])
-        return known
-
     def top(self, state: PersonalState, k: int) -> tuple[NDArray[np.int64], Floats]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
 
         <unk> and <s> are left out; equal probabilities are ordered by id.
         """
-        return _best_ids(self.logprobs(state)[0], k)
+        return best_ids(self.logprobs(state)[0], k)
 
     def description(self) -> dict[str, Any]:
         """That of the model below, if it has one, and how much was learnt, as plain values."""
@@ -271,14 +259,3 @@ def _mixed(logprobs: Floats, factors: Any, own: Floats) -> Floats:
         # without a sum where there is nothing to add: what is very unlikely stays so
         mixed: Floats = np.where(own > 0, np.log(np.exp(scaled) + own), scaled)
     return mixed
-
-
-def _best_ids(row: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], Floats]:
-    """`best_ids`, in a third of the time where k is small: few words exceed the k-th best of every 64th word."""
-    row[[UNK, BOS]] = -np.inf
-    sample = row[::_EVERY]
-    if len(sample) <= k:
-        return best_ids(row, k)
-    some = np.flatnonzero(row >= np.partition(sample, len(sample) - k)[len(sample) - k])
-    best = some[np.argsort(-row[some], kind="stable")][:k]
-    return best, row[best].astype(np.float64)

@@ -24,6 +24,7 @@ from ngramgen.neural.external_data import check_external_data
 from ngramgen.neural.head import Head
 from ngramgen.neural.layout import Layout, read_layout
 from ngramgen.neural.pacing import Speculation
+from ngramgen.neural.quantising import BITS
 from ngramgen.neural.reading import Network, Reading
 from ngramgen.neural.scoring import mean_hidden, text_logprobs
 from ngramgen.neural.session import Sessions
@@ -32,7 +33,6 @@ from ngramgen.text.subword import SubwordTokenizer
 
 Ids = NDArray[np.integer[Any]]
 Floats = NDArray[np.float32]
-_FEW_BITS = ("int8", "q4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +91,7 @@ class OnnxModel:
             head.check_width(layout.vocab_size)
         sessions = Sessions(layout.model, threads, layout.heads)
         own = layout.own is not None
-        self._network = Network(sessions, head, layout.context, own, own and layout.precision in _FEW_BITS)
+        self._network = Network(sessions, head, layout.context, own, own and self.has_few_bits)
 
     @property
     def vocab_size(self) -> int:
@@ -101,6 +101,11 @@ class OnnxModel:
     def context(self) -> int:
         """The number of tokens that are seen at once, at most."""
         return self.layout.context
+
+    @property
+    def has_few_bits(self) -> bool:
+        """Whether its weights have 8 or 4 bits: then tokens that are read together are rounded otherwise than alone."""
+        return self.layout.precision in BITS
 
     @property
     def moves_rows_slowly(self) -> bool:
@@ -120,7 +125,7 @@ class OnnxModel:
         other, speculation = copy.copy(self), None
         if drafters:
             # weights in 8 and 4 bits take little time to be read, so each token costs
-            more = 0.45 if self.layout.precision in _FEW_BITS else 0.2
+            more = 0.45 if self.has_few_bits else 0.2
             speculation = Speculation(drafters, self.vocab_size, time.perf_counter if timed else None, more)
         other._network = self._network.speculating(speculation)
         return other

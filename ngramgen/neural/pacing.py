@@ -49,7 +49,7 @@ class Counts:
     right: int = 0
 
 
-class Tally:
+class HitRates:
     """How often guesses came true, by bin; older ones count less and less."""
 
     def __init__(self, bins: int, memory: int) -> None:
@@ -131,7 +131,7 @@ class Speculation:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.tally = Tally(BINS * len(self.drafters), 256)
+        self.tally = HitRates(BINS * len(self.drafters), 256)
         self.costs = Costs(self.more, 0.0 if self.clock else 1.0)
         self.worth = 0.05  # what a look at the guesses gains, in calls
         self.pause = 0  # how many calls the last text waited between two looks
@@ -158,7 +158,7 @@ class Pace:
 
     def __init__(self, speculation: Speculation, source: Pace | None = None) -> None:
         self.speculation = speculation
-        self._tally: Tally = Tally(BINS * len(speculation.drafters), 32) if source is None else source._tally
+        self._tally: HitRates = HitRates(BINS * len(speculation.drafters), 32) if source is None else source._tally
         self._cost: float = 1.0 if source is None else source._cost  # S
         self._cost_a_call, self._tokens_a_call = self._cost, 1.0
         self._worth: float = speculation.worth if source is None else source._worth

@@ -113,8 +113,7 @@ def _pair(table: NgramTable, length: int, gram: int) -> tuple[float, float]:
         gamma, scale = table.unigram_contexts[gram].tolist()
     else:
         order = table.orders[length - 2]
-        code = int(order.packed[gram]) & ((1 << order.context_bits) - 1)
-        gamma, scale = order.contexts[code].tolist()
+        gamma, scale = order.contexts[order.context_code_of(gram)].tolist()
     return gamma, scale
 
 

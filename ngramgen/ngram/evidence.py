@@ -33,6 +33,11 @@ def contexts_of_text(table: NgramTable, words: Ids) -> Ids:
     return result
 
 
+def numbers_of_contexts(table: NgramTable) -> int:
+    """How many numbers `Evidence` gives of the contexts of a place."""
+    return 3 * max(1, len(table.orders))
+
+
 class Evidence:
     """What a table can tell of a place: numbers (R, F) float32 behind contexts (R, order - 1).
 
@@ -44,7 +49,7 @@ class Evidence:
     def __init__(self, table: NgramTable, words: Floats | None = None) -> None:
         self.table = table
         self._words = np.zeros((table.vocab_size, 0), np.float32) if words is None else words
-        self._own = 3 * max(1, len(table.orders))
+        self._own = numbers_of_contexts(table)
         self.size = self._own + self._words.shape[1]
         # contexts share few pairs of gamma and scale, so that the logarithms are taken once
         self._books = [_logarithms(pairs) for pairs in (table.unigram_contexts, *(o.contexts for o in table.orders))]
@@ -65,13 +70,8 @@ class Evidence:
         for k, gram in enumerate(contexts[: len(self.table.orders)]):
             if gram < 0:
                 return
-            row[3 * k : 3 * k + 3] = self._books[k][self._code(k, gram)]
-
-    def _code(self, k: int, gram: int) -> int:
-        if k == 0:
-            return gram
-        order = self.table.orders[k - 1]
-        return int(order.packed[gram]) & ((1 << order.context_bits) - 1)
+            code = self.table.orders[k - 1].context_code_of(gram) if k else gram
+            row[3 * k : 3 * k + 3] = self._books[k][code]
 
     def _codes(self, k: int, grams: Ids) -> Ids:
         if k == 0:

@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import BOS, EOS
-from ngramgen.ngram.table import NgramTable, as_pairs
+from ngramgen.ngram.table import NgramTable
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Pairs = NDArray[np.complex64]
 
 POWER = 0.7
 """B, fitted to novels (docs/personal.md)."""
@@ -75,7 +74,7 @@ class Adapted:
                 grams, which = np.unique(grams, return_inverse=True)
             else:
                 which = np.zeros(1, np.int64)
-            pairs = _pairs_of(self.table, length, grams)
+            pairs = self.table.pairs_of(length, grams)
             own = self._own(length, grams)
             own *= pairs.imag
             gains[rows] = own.take(which) + pairs.real.take(which) * gains.take(rows)
@@ -118,7 +117,7 @@ def marginals(table: NgramTable) -> Floats:
     if len(table.orders) == 1:
         return _by_pairs(table, words)
     masses, rest = _pair_masses(table, words)
-    contexts = _pairs_of(table, 2, None)
+    contexts = table.pairs_of(2)
     lasts = table.scramble.inverse(table.orders[0].words_of(table.orders[0].packed))
     left = np.bincount(lasts, masses * contexts.real, table.vocab_size) + rest * table.unigrams
     return _by_triples(table, masses * contexts.imag) + _by_pairs(table, left)
@@ -160,16 +159,6 @@ def _sizes(children: NDArray[np.integer[Any]]) -> Ids:
     """How many grams each context has, from where they begin and where the last of them end."""
     places = children.astype(np.int64)
     return places[1:] - places[:-1]
-
-
-def _pairs_of(table: NgramTable, length: int, grams: Ids | None) -> Pairs:
-    """Gamma and scale of grams of that length as contexts, or of all of them."""
-    if length == 1:
-        pairs = as_pairs(table.unigram_contexts)
-        return pairs if grams is None else pairs.take(grams)
-    order = table.orders[length - 2]
-    packed = order.packed if grams is None else order.packed.take(grams)
-    return as_pairs(order.contexts).take(order.context_codes_of(packed))
 
 
 def _parts(ends: NDArray[np.integer[Any]]) -> Iterator[tuple[int, int]]:

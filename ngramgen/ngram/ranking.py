@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ngramgen.model import BOS
 from ngramgen.ngram.lookup import find
-from ngramgen.ngram.table import NgramTable, as_pairs
+from ngramgen.ngram.table import NgramTable
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -123,7 +123,7 @@ class RankedLists:
             cache = self._caches[length - 1]
             lists = cache.rows.take(some.slots, axis=0)
             if len(some.fresh):
-                gammas = _pairs(self.table, contexts.take(some.fresh, axis=0), length).real
+                gammas = self.table.pairs_of(length, contexts[some.fresh, length - 1]).real
                 made = self._merged(self.scaled(lower, gammas), mine, probs)
                 lists[some.missing] = made.take(some.which, axis=0)
                 first = np.empty(len(some.fresh), np.int64)
@@ -163,7 +163,7 @@ class RankedLists:
         result = table.unigrams.take(table.scramble.inverse(words)).astype(np.float64)
         begin = 0
         for length, (some, end) in enumerate(zip(successors, ends, strict=True), start=1):
-            pairs = _pairs(table, contexts, length, rows[begin:])
+            pairs = table.pairs_of(length, contexts[rows[begin:], length - 1])
             scales = pairs.imag.astype(np.float64)
             result[begin:] *= pairs.real
             result[begin:end] += some.explicit * scales[: end - begin]
@@ -220,12 +220,3 @@ class RankedLists:
         best = ranks.take((ends - 1)[:, None] - np.arange(k))
         best &= np.uint64((1 << (_SIGNLESS + self.table.word_bits)) - 1)
         return best
-
-
-def _pairs(table: NgramTable, contexts: Ids, length: int, rows: Ids | None = None) -> NDArray[np.complex64]:
-    """Gamma and scale of contexts of one length."""
-    grams = contexts[:, length - 1] if rows is None else contexts[rows, length - 1]
-    if length == 1:
-        return as_pairs(table.unigram_contexts).take(grams)
-    order = table.orders[length - 2]
-    return as_pairs(order.contexts).take(order.context_codes_of(order.packed.take(grams)))

@@ -142,8 +142,7 @@ class SingleLists:
             gamma, scale = self._table.unigram_contexts[contexts[0]]
         else:
             order = self._table.orders[length - 2]
-            code = int(order.packed[contexts[length - 1]]) & ((1 << order.context_bits) - 1)
-            gamma, scale = order.contexts[code]
+            gamma, scale = order.contexts[order.context_code_of(contexts[length - 1])]
         return gamma, scale
 
 

@@ -61,6 +61,10 @@ class GramOrder:
         """Context codes of packed grams, int64."""
         return _as_int64(packed & packed.dtype.type((1 << self.context_bits) - 1))
 
+    def context_code_of(self, gram: int) -> int:
+        """The context code of one gram."""
+        return int(self.packed[gram]) & ((1 << self.context_bits) - 1)
+
 
 def _as_int64(codes: Packed) -> NDArray[np.int64]:
     """Integers of the packed width as numpy likes its indices; without a copy where the width is the same."""
@@ -104,6 +108,15 @@ class NgramTable:
     def sizes(self) -> tuple[int, ...]:
         """How many grams each order has; <s> counts among the unigrams."""
         return (self.vocab_size, *(order.size for order in self.orders))
+
+    def pairs_of(self, length: int, grams: NDArray[np.int64] | None = None) -> NDArray[np.complex64]:
+        """Gamma and scale of grams of that length as contexts, (G,), or of all of them (`as_pairs`)."""
+        if length == 1:
+            pairs = as_pairs(self.unigram_contexts)
+            return pairs if grams is None else pairs.take(grams)
+        order = self.orders[length - 2]
+        packed = order.packed if grams is None else order.packed.take(grams)
+        return as_pairs(order.contexts).take(order.context_codes_of(packed))
 
 
 def pack(

@@ -17,7 +17,7 @@ from ngramgen.model import BOS, EOS
 from ngramgen.ngram.drawing import MISSING, ScalarDrawer, contexts_after
 from ngramgen.ngram.lookup import find
 from ngramgen.ngram.sequences import RowsDrawer
-from ngramgen.ngram.table import NgramTable, as_pairs
+from ngramgen.ngram.table import NgramTable
 from ngramgen.randomness import uniform_block, uniforms
 
 Ids = NDArray[np.int64]
@@ -156,11 +156,7 @@ def word_probabilities(table: NgramTable, contexts: Ids, word: int) -> Floats:
         if not len(there):
             break
         grams = contexts[there, length - 1]
-        if length == 1:
-            pairs = as_pairs(table.unigram_contexts).take(grams)
-        else:
-            lower = table.orders[length - 2]
-            pairs = as_pairs(lower.contexts).take(lower.context_codes_of(lower.packed.take(grams)))
+        pairs = table.pairs_of(length, grams)
         result[there] *= pairs.real
         hits, _, packed = find(order, table.word_bits, grams, np.repeat(scrambled, len(grams)))
         result[there.take(hits)] += order.values.take(order.value_codes_of(packed)) * pairs.imag.take(hits)

@@ -11,11 +11,7 @@ from click.testing import Result
 
 import ngramgen
 from ngramgen.cli.models import ModelChoice
-from ngramgen.hybrid.fallback import FallbackModel
-from ngramgen.hybrid.model import HybridModel
-from ngramgen.neural.model import OnnxModel
-from ngramgen.ngram.model import NgramModel
-from tests.hybrid.tiny import write_hybrid
+from tests.hybrid.tiny import PARTS, write_hybrid
 from tests.neural.tiny import TEXT
 
 Invoke = Callable[..., Result]
@@ -37,16 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("neural", "kind"),
-    [
-        (None, HybridModel),
-        ("always", HybridModel),
-        ("auto", FallbackModel),
-        ("only", OnnxModel),
-        ("never", NgramModel),
-    ],
-)
+@pytest.mark.parametrize(("neural", "kind"), PARTS)
 def test_loaded(neural: str | None, kind: type, hybrid_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The model that the options name; where all is there nothing is said."""
     assert isinstance(ModelChoice(str(hybrid_folder), neural).load().model, kind)

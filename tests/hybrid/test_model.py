@@ -17,6 +17,7 @@ from ngramgen.hybrid.weighting import Weighting
 from ngramgen.loading import load
 from ngramgen.model import BOS, EOS, UNK, State
 from ngramgen.textmodel import TextModel
+from tests.hybrid.tiny import rows_of_ids, state_of
 from tests.neural.tiny import TEXT
 
 CLOSE = 1e-4
@@ -36,15 +37,7 @@ def model(text_model: TextModel) -> HybridModel:
 
 @pytest.fixture(scope="module")
 def ids(model: HybridModel) -> Any:
-    """Rows of 21 tokens, more than the context of the network; some as in the n-gram's text, with </s> inside."""
-    rows = np.random.default_rng(0).integers(EOS, model.vocab_size, (4, 21))
-    rows[1:3] = model.tokenizer.encode(TEXT)[:21], model.tokenizer.encode(TEXT)[4:25]
-    assert EOS in rows[1, :-1]
-    return rows.astype(np.int32)
-
-
-def state_of(model: Any, rows: Any) -> Any:
-    return model.advance(model.start(len(rows)), np.array(rows))
+    return rows_of_ids(model)
 
 
 def test_two_known_distributions() -> None:

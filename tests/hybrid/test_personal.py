@@ -12,11 +12,12 @@ import pytest
 import ngramgen
 from ngramgen.errors import OptionError
 from ngramgen.hybrid.counts import LearntCounts
-from ngramgen.hybrid.personal import PersonalModel, _best_ids
-from ngramgen.model import BOS, EOS, UNK, State, best_ids
+from ngramgen.hybrid.personal import PersonalModel
+from ngramgen.model import BOS, EOS, UNK, State
 from ngramgen.ngram.marginals import POWER, TOKENS, can_adapt, marginals
 from ngramgen.sampling import SamplingOptions, generate, stream
 from ngramgen.text.tokenizers import bordered
+from tests.hybrid.tiny import state_of
 from tests.neural.tiny import TEXT, Foreign
 
 CLOSE = 1e-4
@@ -62,10 +63,6 @@ def ids(model: PersonalModel) -> Any:
     read = np.resize(words[words != BOS], 30)
     rows[1], rows[2] = read[:21], read[4:25]
     return rows.astype(np.int32)
-
-
-def state_of(model: Any, rows: Any) -> Any:
-    return model.advance(model.start(len(rows)), np.array(rows))
 
 
 def counts_of(model: PersonalModel) -> LearntCounts:
@@ -270,19 +267,6 @@ def test_top(model: PersonalModel, ids: Any) -> None:
     assert found.tolist() == np.argsort(-row, kind="stable")[:3].tolist()
     assert logprobs == pytest.approx(row[found])
     assert sorted(model.top(state, 10**6)[0].tolist()) == list(range(EOS, model.vocab_size))
-
-
-@pytest.mark.parametrize("size", [3, 70, 5000])
-@pytest.mark.parametrize("k", [1, 2, 40, 5000])
-def test_best_ids(size: int, k: int) -> None:
-    """The fast way is the slow one, ties and impossible words too."""
-    rng = np.random.default_rng(size)
-    for row in (rng.integers(-30, 0, size), rng.normal(-9, 2, size), np.where(rng.random(size) < 0.01, -1, -np.inf)):
-        row = row.astype(np.float32)
-        expected = best_ids(row, k)
-        found = _best_ids(row.copy(), k)
-        assert found[0].tolist() == expected[0].tolist()
-        assert found[1].tolist() == expected[1].tolist()
 
 
 def test_what_the_model_below_has(model: PersonalModel) -> None:

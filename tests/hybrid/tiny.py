@@ -8,13 +8,39 @@ from typing import Any
 import numpy as np
 
 import ngramgen
+from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.gate import Gate
+from ngramgen.hybrid.model import HybridModel
 from ngramgen.hybrid.perceptron import Perceptron
 from ngramgen.hybrid.weighting import Weighting
+from ngramgen.model import EOS
+from ngramgen.neural.model import OnnxModel
+from ngramgen.ngram.model import NgramModel
 from tests.neural.tiny import TEXT, write_own
 
 UNSEEN = "the cat sat on the mat\nqz xk vw jb\nthe dog sat on the cat\nplb tmk rgh\n" * 3
 """Half of it as the n-gram's text, half of it letters that it never saw in such an order."""
+
+PARTS = [
+    (None, HybridModel),
+    ("always", HybridModel),
+    ("auto", FallbackModel),
+    ("only", OnnxModel),
+    ("never", NgramModel),
+]
+"""What a folder with both is, by how much its network takes part."""
+
+
+def state_of(model: Any, rows: Any) -> Any:
+    return model.advance(model.start(len(rows)), np.array(rows))
+
+
+def rows_of_ids(model: Any) -> Any:
+    """Rows of 21 tokens, more than the context of the network; some as in the n-gram's text, with </s> inside."""
+    rows = np.random.default_rng(0).integers(EOS, model.vocab_size, (4, 21))
+    rows[1:3] = model.tokenizer.encode(TEXT)[:21], model.tokenizer.encode(TEXT)[4:25]
+    assert EOS in rows[1, :-1]
+    return rows.astype(np.int32)
 
 
 def write_ngram(folder: Path, order: int = 3) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ngramgen.model import EOS
-from ngramgen.neural.pacing import LONGEST_PAUSE, MOST, Costs, Speculation, Tally
+from ngramgen.neural.pacing import LONGEST_PAUSE, MOST, Costs, HitRates, Speculation
 
 WRONG = 3
 TEXT = np.arange(10, 4010, dtype=np.int32)
@@ -152,7 +152,7 @@ def test_another_branch() -> None:
 
 def test_shares() -> None:
     """With a prior of 1/2 that weighs 2: none seen 1/2; 3 of 3 seen (3 + 1) / (3 + 2); older ones are halved."""
-    tally = Tally(2, memory=4)
+    tally = HitRates(2, memory=4)
     assert tally.share(0, 0.5, 2) == 0.5
     for right in (True, True, True):
         tally.add(0, right)
