@@ -158,9 +158,12 @@ class SubwordTokenizer:
         ids = self.encode(text)
         if self.foreign_ids is None or not text:
             return ids
-        head = self._ours(self._encoded("\n"))  # grows together with no letter
-        both = self._ours(self._encoded("\n" + (text if self.reads_lines else text.replace("\n", " "))))
-        return both[len(head) :].astype(np.int32) if np.array_equal(both[: len(head)], head) else ids
+        inside = text if self.reads_lines else text.replace("\n", " ")
+        for before in ("\n", "\0"):  # the first grows together with no letter, but maybe with another newline
+            head, both = (self._ours(self._encoded(part)) for part in (before, before + inside))
+            if np.array_equal(both[: len(head)], head):
+                return both[len(head) :].astype(np.int32)
+        return ids
 
     def encode_block(self, block: bytes) -> tuple[Ints, Ints]:
         """Ids of the tokens of a block of whole lines, (T,), and before which token each line ends, (L,).

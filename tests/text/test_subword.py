@@ -192,6 +192,7 @@ def test_foreign_ids_are_the_library_s(name: str, text: str) -> None:
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
 @given(text=TEXT)
+@example(text="\n")
 def test_foreign_text_comes_back(name: str, text: str) -> None:
     """A tokenizer that knows all bytes gives any text back, but for the space that it puts before it."""
     tokenizer = foreign(name)
