@@ -24,7 +24,9 @@ class NetworkConfig:
     """A decoder with tied embeddings, RMS norms before each block and rotary positions.
 
     ``heads`` share the keys and values of ``kv_heads`` (Ainslie et al. 2023); ``hidden`` is the inner width of the
-    feed-forward blocks; ``context`` is the number of tokens that are seen at once. Raises OptionError for what does
+    feed-forward blocks; ``context`` is the number of tokens that are seen at once. Each of the ``value_embeddings``
+    is a table that adds to the values of every so many-th layer what their token says by itself (Zhou et al. 2024,
+    in the form of Jordan et al. 2024): parameters that cost a look-up and no product. Raises OptionError for what does
     not fit together.
     """
 
@@ -35,13 +37,17 @@ class NetworkConfig:
     kv_heads: int = 4
     hidden: int = 1024
     context: int = 256
+    value_embeddings: int = 0
     rope_base: float = 10000.0
     norm_eps: float = 1e-6
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            may_be_zero = field.name == "value_embeddings"
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise OptionError(f"{field.name} must be {'0 or more' if may_be_zero else 'above 0'}, not {value!r}")
+            if value == 0 and not may_be_zero:
                 raise OptionError(f"{field.name} must be above 0, not {value!r}")
             if field.type == "int" and not isinstance(value, int):
                 raise OptionError(f"{field.name} must be a whole number, not {value!r}")
@@ -51,6 +57,10 @@ class NetworkConfig:
             )
         if self.heads % self.kv_heads:
             raise OptionError(f"heads must be a multiple of kv_heads, but {self.heads} is none of {self.kv_heads}")
+        if self.value_embeddings > self.layers:
+            raise OptionError(
+                f"there are at most as many value_embeddings as layers, {self.layers}, not {self.value_embeddings}"
+            )
 
     @property
     def head_dim(self) -> int:
@@ -66,7 +76,8 @@ class NetworkConfig:
     def parameters(self) -> int:
         """How many numbers are trained."""
         layer = self.width * (sum(self.qkv_sizes) + self.width + 2 * self.hidden)
-        return self.vocab_size * self.width + self.layers * layer
+        tables = self.width + self.value_embeddings * self.kv_heads * self.head_dim
+        return self.vocab_size * tables + self.layers * layer
 
     def to_json(self) -> str:
         return json.dumps({"model_type": MODEL_TYPE, "format": FORMAT, **asdict(self)}, indent=2) + "\n"
@@ -76,6 +87,7 @@ class NetworkConfig:
         """The config in what a config.json holds. Raises ModelFormatError, which names the source."""
         if values.get("format") != FORMAT:
             raise ModelFormatError(f"{source}: format {values.get('format')!r} is not known to this ngramgen")
+        values = {"value_embeddings": 0} | values  # which the first networks did not know
         names = [field.name for field in fields(cls)]
         if missing := [name for name in names if name not in values]:
             raise ModelFormatError(f"{source}: {missing[0]} is missing")

@@ -38,6 +38,7 @@ def weight_shapes(config: NetworkConfig) -> dict[str, tuple[int, int]]:
     """The name and shape of every matrix that a network of this config has."""
     width = config.width
     shapes = {"embedding": (config.vocab_size, width)}
+    shapes |= {f"values.{table}": (config.vocab_size, config.qkv_sizes[-1]) for table in range(config.value_embeddings)}
     for layer in range(config.layers):
         shapes[f"layers.{layer}.qkv"] = (sum(config.qkv_sizes), width)
         shapes[f"layers.{layer}.output"] = (width, width)
@@ -96,7 +97,8 @@ class _Graph:
     def model(self) -> Any:
         onnx = import_onnx()
         self._tables()
-        self._constant("embedding", self.weights["embedding"].astype(np.float32))
+        for name in ["embedding", *self._value_tables()]:
+            self._constant(name, self.weights[name].astype(np.float32))
         hidden = self._layers(self._lengths())
         # the embedding again: one copy in the file and in memory
         self._add("FusedMatMul", [hidden, "embedding"], ["logits"], domain=MICROSOFT, transB=1)
@@ -132,6 +134,9 @@ class _Graph:
     def _layers(self, lengths: list[str]) -> str:
         """All between the embeddings and the logits; gives the last hidden states."""
         self._add("Gather", ["embedding", "input_ids"], ["embedded"])
+        for name in self._value_tables():
+            self._add("Gather", [name, "input_ids"], [f"{name}.rows"])
+            self._add("Reshape", [f"{name}.rows", "by_head"], [f"{name}.heads"])
         total = self._norm("embedded", "embedded.normed", "norm.width")
         normed = self._norm(total, "embedded.normed.twice", "norm.width")
         for layer in range(self.config.layers):
@@ -149,7 +154,9 @@ class _Graph:
     def _attention(self, layer: int, normed: str, lengths: list[str]) -> str:
         """What the heads bring (B, T, width), from keys and values of before and of now."""
         config, name = self.config, f"layers.{layer}"
-        joint = self._head_norms(self._linear(normed, f"{name}.qkv"), name)
+        tables = self._value_tables()
+        said = f"{tables[layer % len(tables)]}.heads" if tables else ""
+        joint = self._head_norms(self._linear(normed, f"{name}.qkv"), name, said)
         past, present = (
             [f"{prefix}.{layer}.{part}" for part in ("key", "value")] for prefix in ("past_key_values", "present")
         )
@@ -164,12 +171,22 @@ class _Graph:
         )
         return f"{name}.attention"
 
-    def _head_norms(self, joint: str, name: str) -> str:
-        """The joint (B, T, heads * head_dim) of queries, keys and values, each head but those of values normed."""
+    def _value_tables(self) -> list[str]:
+        return [f"values.{table}" for table in range(self.config.value_embeddings)]
+
+    def _head_norms(self, joint: str, name: str, said: str) -> str:
+        """The joint (B, T, heads * head_dim) of queries, keys and values, each head but those of values normed.
+
+        ``said`` names what the tokens add to the values, if anything.
+        """
         self._add("Reshape", [joint, "by_head"], [f"{name}.heads"])
         self._add("Split", [f"{name}.heads", "parts"], [f"{name}.query_key", f"{name}.value"], axis=2)
         normed = self._norm(f"{name}.query_key", f"{name}.query_key.normed", "norm.head")
-        self._add("Concat", [normed, f"{name}.value"], [f"{name}.heads.normed"], axis=2)
+        value = f"{name}.value"
+        if said:
+            self._add("Add", [value, said], [f"{name}.value.whole"])
+            value = f"{name}.value.whole"
+        self._add("Concat", [normed, value], [f"{name}.heads.normed"], axis=2)
         self._add("Reshape", [f"{name}.heads.normed", "joined"], [f"{name}.joint"])
         return f"{name}.joint"
 

@@ -54,11 +54,12 @@ class Layer(nn.Module):
         self.up = _matrix(config.hidden, config.width)
         self.down = nn.Parameter(torch.zeros(config.width, config.hidden))
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        x = x + F.linear(self._attended(self._norm(x), cos, sin), self.output)
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, said: Tensor | None) -> Tensor:
+        x = x + F.linear(self._attended(self._norm(x), cos, sin, said), self.output)
         return x + F.linear(F.relu(F.linear(self._norm(x), self.up)).square(), self.down)
 
-    def _attended(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def _attended(self, x: Tensor, cos: Tensor, sin: Tensor, said: Tensor | None) -> Tensor:
+        """``said`` (B, T, kv_heads * head_dim) is what the tokens add to the values."""
         batch, places, width = x.shape
         heads, shared = self.config.heads, self.config.kv_heads
         joint = (
@@ -68,6 +69,8 @@ class Layer(nn.Module):
         )
         query, key, value = joint.split([heads, shared, shared], 1)
         query, key = (rotated(self._norm(part), cos, sin).to(value.dtype) for part in (query, key))
+        if said is not None:
+            value = value + said.view(batch, places, shared, -1).transpose(1, 2).to(value.dtype)
         return attention(query, key, value).transpose(1, 2).reshape(batch, places, width)
 
     def _norm(self, x: Tensor) -> Tensor:
@@ -84,6 +87,8 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         self.embedding = nn.Parameter(torch.randn(config.vocab_size, config.width) * 0.02)
+        sizes = config.vocab_size, config.qkv_sizes[-1]
+        self.values = nn.ParameterList(nn.Parameter(torch.zeros(*sizes)) for _ in range(config.value_embeddings))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         for name, table in zip(("cos", "sin"), rotary_tables(config), strict=True):
             self.register_buffer(name, torch.from_numpy(table), persistent=False)
@@ -97,13 +102,14 @@ class Network(nn.Module):
         places, norm = ids.size(1), (self.config.width,)
         cos, sin = self.cos[:places], self.sin[:places]
         x = F.rms_norm(F.embedding(ids, self.embedding), norm, eps=self.config.norm_eps)
-        for layer in self.layers:
-            x = layer(x, cos, sin)
+        said = [F.embedding(ids, table) for table in self.values]
+        for number, layer in enumerate(self.layers):
+            x = layer(x, cos, sin, said[number % len(said)] if said else None)
         return F.rms_norm(x, norm, eps=self.config.norm_eps)
 
     def matrices(self) -> list[nn.Parameter]:
-        """What Muon trains: all but the embedding."""
-        return [parameter for name, parameter in self.named_parameters() if name != "embedding"]
+        """What Muon trains: all but the tables of embeddings."""
+        return list(self.layers.parameters())
 
     def logits(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Logits (B, T, V) after ids (B, T), as arrays."""

@@ -1,4 +1,4 @@
-"""Muon for the matrices and AdamW for the embedding, as one."""
+"""Muon for the matrices and AdamW for the tables of embeddings, as one."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ class Optimizers:
         rate = options.muon_learning_rate
         self.muon = torch.optim.Muon(network.matrices(), lr=rate, weight_decay=0.0, adjust_lr_fn="original")
         betas = options.adam_beta1, options.adam_beta2
-        self.adam = torch.optim.AdamW(
-            [network.embedding], lr=options.adam_learning_rate, betas=betas, weight_decay=0.0, fused=True
-        )
+        groups = [{"params": [network.embedding], "rate": options.adam_learning_rate}]
+        if network.values:
+            groups.append({"params": list(network.values), "rate": options.value_learning_rate})
+        self.adam = torch.optim.AdamW(groups, betas=betas, weight_decay=0.0, fused=True)
 
     def step(self, step: int, progress: float) -> None:
         """One step of both with the rates of that moment; the gradients are gone afterwards."""
@@ -38,7 +39,7 @@ class Optimizers:
                 step, options.muon_first_momentum, options.muon_momentum, options.muon_momentum_steps
             )
         for group in self.adam.param_groups:
-            group["lr"] = options.adam_learning_rate * factor
+            group["lr"] = group["rate"] * factor
         for optimizer in (self.muon, self.adam):
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
@@ -49,5 +50,6 @@ class Optimizers:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
-        for group in self.adam.param_groups:  # what is set now, not what was set then
-            group["betas"] = self.options.adam_beta1, self.options.adam_beta2
+        rates = self.options.adam_learning_rate, self.options.value_learning_rate
+        for group, rate in zip(self.adam.param_groups, rates, strict=False):  # what is set now, not what was set then
+            group["rate"], group["betas"] = rate, (self.options.adam_beta1, self.options.adam_beta2)

@@ -14,7 +14,8 @@ DEVICES = ("auto", "cpu", "cuda")
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """The recipe. Muon trains the matrices, AdamW the embedding; both rates fall to 0 over the last ``decay_share``.
+    """The recipe. Muon trains the matrices, AdamW the embedding and, at a rate of their own, the value embeddings; all
+    rates fall to 0 over the last ``decay_share``.
 
     ``seconds`` or ``tokens`` is the budget, one of them; ``batch_size`` counts sequences of ``context`` tokens.
     ``valid_tokens`` limits what the bits per byte are measured on, ``evaluations`` says how often.
@@ -31,6 +32,7 @@ class TrainingOptions:
     muon_first_momentum: float = 0.85
     muon_momentum_steps: int = 150
     adam_learning_rate: float = 0.008
+    value_learning_rate: float = 0.05
     adam_beta1: float = 0.8
     adam_beta2: float = 0.95
     warmup_steps: int = 20

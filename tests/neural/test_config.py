@@ -29,6 +29,21 @@ def test_shared_keys() -> None:
     assert config.parameters == 10 * 64 + 64 * 128 + 64 * 64 + 2 * 64 * 96
 
 
+def test_value_embeddings() -> None:
+    """Each table of value embeddings has a row of all key heads for each token; there is one a layer at most."""
+    config = NetworkConfig(vocab_size=10, layers=2, width=64, heads=4, kv_heads=2, hidden=96, context=16)
+    assert replace(config, value_embeddings=2).parameters == config.parameters + 2 * 10 * 32
+    with pytest.raises(OptionError, match="at most as many value_embeddings as layers, 2, not 3"):
+        replace(config, value_embeddings=3)
+
+
+def test_older_json() -> None:
+    """A config.json that knows no value embeddings is one of a network without them."""
+    values = json.loads(SIZES["tiny"].to_json())
+    del values["value_embeddings"]
+    assert NetworkConfig.from_values(values, "config.json") == SIZES["tiny"]
+
+
 def test_json() -> None:
     """config.json gives the same config back, and names its kind and format."""
     config = replace(SIZES["tiny"], kv_heads=1, rope_base=500.0)
@@ -65,6 +80,7 @@ def test_missing_value() -> None:
     [
         ({"layers": 0}, "layers must be above 0, not 0"),
         ({"context": -1}, "context must be above 0, not -1"),
+        ({"value_embeddings": -1}, "value_embeddings must be 0 or more, not -1"),
         ({"hidden": True}, "hidden must be above 0, not True"),
         ({"rope_base": math.nan}, "rope_base must be above 0, not nan"),
         ({"rope_base": math.inf}, "rope_base must be above 0, not inf"),

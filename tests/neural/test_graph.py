@@ -14,6 +14,7 @@ from ngramgen.neural.graph import build, weight_shapes
 
 CONFIG = NetworkConfig(vocab_size=50, layers=2, width=64, heads=4, kv_heads=2, hidden=96, context=24)
 EACH_OWN = replace(CONFIG, kv_heads=4, rope_base=500.0, norm_eps=1e-2, layers=1)
+SAYING = replace(CONFIG, value_embeddings=2, layers=3)
 
 
 def random_weights(config):
@@ -29,7 +30,10 @@ def reference(config, weights, ids):
     x = norm(w["embedding"][ids], config)
     for layer in range(config.layers):
         name = f"layers.{layer}"
-        x = x + attended(norm(x, config) @ w[f"{name}.qkv"].T, config) @ w[f"{name}.output"].T
+        joint = norm(x, config) @ w[f"{name}.qkv"].T
+        if config.value_embeddings:
+            joint[:, -config.qkv_sizes[2] :] += w[f"values.{layer % config.value_embeddings}"][ids]
+        x = x + attended(joint, config) @ w[f"{name}.output"].T
         x = x + np.maximum(norm(x, config) @ w[f"{name}.up"].T, 0) ** 2 @ w[f"{name}.down"].T
     hidden = norm(x, config)
     return hidden @ w["embedding"].T, hidden
@@ -115,7 +119,7 @@ def runtime():
     return pytest.importorskip("onnxruntime")
 
 
-@pytest.fixture(scope="module", params=[CONFIG, EACH_OWN], ids=["keys shared by heads", "keys for each head"])
+@pytest.fixture(scope="module", params=[CONFIG, EACH_OWN, SAYING], ids=["keys shared", "keys for each", "values"])
 def network(request, runtime):
     """A config, weights, and a session of their graph."""
     config, weights = request.param, random_weights(request.param)

@@ -52,11 +52,14 @@ def turned(x: Floats) -> Floats:
 
 def numpy_logits(weights: dict[str, Any], ids: NDArray[np.int64]) -> Floats:
     """Logits (T, V) of a row of ids, by the formulas in double precision."""
+    tables = [name for name in weights if name.startswith("values.")]
     weights = {name: value.astype(np.float64) for name, value in weights.items()}
     size, groups = CONFIG.head_dim, CONFIG.heads // CONFIG.kv_heads
     h = norm(weights["embedding"][ids])
     for i in range(CONFIG.layers):
         joint = norm(h) @ weights[f"layers.{i}.qkv"].T
+        if tables:
+            joint[:, -CONFIG.kv_heads * size :] += weights[f"values.{i % len(tables)}"][ids]
         heads = [joint[:, j : j + size] for j in range(0, joint.shape[1], size)]
         keys, values = heads[CONFIG.heads : CONFIG.heads + CONFIG.kv_heads], heads[CONFIG.heads + CONFIG.kv_heads :]
         attended = [
@@ -115,10 +118,11 @@ def test_rotation_by_hand() -> None:
     np.testing.assert_allclose(sin[3, ::4], [math.sin(3), math.sin(0.03)], rtol=1e-6)
 
 
+@pytest.mark.parametrize("tables", [0, 1, 2])
 @pytest.mark.parametrize("length", [1, 4, 9])
-def test_forward(length: int) -> None:
-    """The logits are those of the formulas, written out in numpy."""
-    network = full_network()
+def test_forward(length: int, tables: int) -> None:
+    """The logits are those of the formulas, written out in numpy, with value embeddings and without."""
+    network = full_network(replace(CONFIG, value_embeddings=tables))
     ids = np.random.default_rng(2).integers(0, CONFIG.vocab_size, (3, length))
     with torch.no_grad():
         found = network(torch.from_numpy(ids)).numpy()
@@ -138,9 +142,10 @@ def test_logits_for_the_export() -> None:
 
 def test_weights() -> None:
     """The weights have the names and shapes that the export takes."""
-    shapes = {name: value.shape for name, value in full_network().weights().items()}
-    assert shapes == weight_shapes(CONFIG)
-    assert sum(a * b for a, b in shapes.values()) == CONFIG.parameters
+    config = replace(CONFIG, value_embeddings=2)
+    shapes = {name: value.shape for name, value in full_network(config).weights().items()}
+    assert shapes == weight_shapes(config)
+    assert sum(a * b for a, b in shapes.values()) == config.parameters
 
 
 def test_fresh_network() -> None:

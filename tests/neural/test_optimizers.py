@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,19 @@ def test_first_step_of_adam() -> None:
     before, gradient = made.embedding.detach().clone(), made.embedding.grad.clone()
     Optimizers(made, OPTIONS).step(20, 0.0)
     np.testing.assert_allclose((before - made.embedding.detach()), 0.01 * gradient.sign(), rtol=1e-4)
+
+
+def test_value_embeddings() -> None:
+    """AdamW trains value embeddings at a rate of their own, which falls as the others do."""
+    torch.manual_seed(3)
+    made = Network(replace(CONFIG, value_embeddings=1))
+    for parameter in made.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    gradient = made.values[0].grad.clone()
+    optimizers = Optimizers(made, replace(OPTIONS, value_learning_rate=0.04))
+    optimizers.step(20, 0.75)
+    np.testing.assert_allclose(-made.values[0].detach(), 0.02 * gradient.sign(), rtol=1e-4)
+    assert len(optimizers.muon.param_groups[0]["params"]) == 6
 
 
 def test_state() -> None:
