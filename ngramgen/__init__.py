@@ -55,9 +55,9 @@ __all__ = [
 if TYPE_CHECKING:
     from ngramgen.loading import load
     from ngramgen.pipelines import pipeline
-    from ngramgen.samples import sample_text
     from ngramgen.sampling.constraints import Constraints
     from ngramgen.sampling.options import SamplingOptions
+    from ngramgen.shipped import sample_text
     from ngramgen.text.cleaning import Cleaner
     from ngramgen.textmodel import TextModel
     from ngramgen.training import train
@@ -69,7 +69,7 @@ else:  # a type checker that saw __getattr__ would believe in every name
         "TextModel": "ngramgen.textmodel",
         "load": "ngramgen.loading",
         "pipeline": "ngramgen.pipelines",
-        "sample_text": "ngramgen.samples",
+        "sample_text": "ngramgen.shipped",
         "train": "ngramgen.training",
     }
 

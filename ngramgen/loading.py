@@ -11,16 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ngramgen.defaults import read_defaults
 from ngramgen.errors import ModelFormatError, ModelNotFoundError, NgramgenError, OptionError
 from ngramgen.hybrid.classes import evidence_size
 from ngramgen.hybrid.fallback import FallbackModel
-from ngramgen.hybrid.folder import NGRAM, Settings, read_settings
+from ngramgen.hybrid.folder import NGRAM, SETTINGS, Settings, read_settings
 from ngramgen.hybrid.gate import checked_budget
 from ngramgen.hybrid.model import HybridModel, same_tokens, warned
 from ngramgen.hybrid.time_limit import TimeLimit
 from ngramgen.model import TextTokenizer
 from ngramgen.neural.drafting import Drafter, PromptLookup
-from ngramgen.neural.layout import TRAINING, is_network
+from ngramgen.neural.layout import CONFIG, TRAINING, is_network
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.arpa_reader import read_arpa
 from ngramgen.ngram.arpa_source import GZIP
@@ -28,8 +29,9 @@ from ngramgen.ngram.drafting import NgramDrafter
 from ngramgen.ngram.file import MAGIC
 from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.storage import check_ngram, load_ngram
+from ngramgen.shipped import model_path
 from ngramgen.text.cleaning import Cleaner
-from ngramgen.text.tokenizers import Tokenizer
+from ngramgen.text.tokenizers import PYTHON, Function, Tokenizer
 from ngramgen.text.vocabulary import Vocabulary
 from ngramgen.textmodel import TextModel
 
@@ -68,6 +70,13 @@ class _Use:
     @property
     def is_auto(self) -> bool:
         return self.neural == "auto" or self.is_limited
+
+    def check_ngram(self, path: Path, precision: str | None) -> None:
+        """Raises OptionError where something is asked of a network: there is but an n-gram."""
+        if precision is not None:
+            raise OptionError(f"{path} is no network, so there is no precision to choose")
+        if self.neural in ("always", "only") or self.is_auto:
+            raise OptionError(f"{path} is no network; name the folder of one")
 
     def alone(self, found: TextModel, ngram: Path | None) -> TextModel:
         """A network that answers alone; the n-gram beside it guesses, if it can be read and has its tokens."""
@@ -114,15 +123,17 @@ def load(
     speculate: bool | None = None,
     lenient: bool = False,
     verify: bool = False,
+    tokenizer: Function | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> TextModel:
     """A model from a .ngram file, an ARPA file (``.arpa``, ``.gz``), or a folder with a network or an .onnx file of it.
 
-    None stands for the shipped model. A folder that holds a network and an n-gram, ``model.ngram``, is both as one:
-    ``neural`` is "always" for their mixture at every token, "auto" for the mixture where it pays and the n-gram alone
-    elsewhere, "only" for the network alone, "never" for the n-gram alone. Without it, it is "always". But for "only",
-    the n-gram answers alone, with a notice, where onnxruntime is not installed or the network is missing or damaged, or
-    should it fail later: then ``notify`` is told, which is a warning unless it is given.
+    Where there is no file or folder of that name, it is the name of a shipped model; None is the default one. A folder
+    with an n-gram, ``model.ngram``, and nothing of a network is as that file. One with both is both as one: ``neural``
+    is "always" for their mixture at every token, "auto" for the mixture where it pays and the n-gram alone elsewhere,
+    "only" for the network alone, "never" for the n-gram alone. Without it, it is "always". But for "only", the n-gram
+    answers alone, with a notice, where onnxruntime is not installed or the network is missing or damaged, or should it
+    fail later: then ``notify`` is told, which is a warning unless it is given.
     ``neural_budget`` is the share of tokens that may call the network in "auto", a quarter if neither it is given nor
     ``max_ms_per_token``, the milliseconds that a token may take on the mean; either makes ``neural`` "auto".
     A network that is asked at every token of a greedy text reads guesses of the next ones along where that is faster:
@@ -130,27 +141,23 @@ def load(
     and 4 bits. ``precision`` picks among the forms of a network: "float32",
     "float16", "int8" or "q4".
     ``lenient`` takes ARPA files with the habits of other programs, ``verify`` checks all bytes of a .ngram file.
+    ``tokenizer`` is the function that cut the text of an n-gram's training, which its file only names: nothing that a
+    file names is ever imported, and without the function the model generates but reads no text.
     Load networks from people you trust alone. Raises ModelNotFoundError, ModelFormatError, ArpaError, TokenizerError,
     OptionError, and MissingDependencyError for a network without the extra ``neural``.
     """
-    if name is None:
-        raise ModelNotFoundError(
-            "no model is shipped with this version: name one, or train it first, "
-            "as in: ngramgen train TEXTFILE -o model.ngram"
-        )
     use = _Use(neural, neural_budget, max_ms_per_token, speculate, notify)
-    path = Path(name)
+    if precision is not None and neural == "never":
+        raise OptionError("neural 'never' leaves the network out, so there is no precision to choose")
+    path = model_path(name)
     try:
         if path.is_dir():
-            return _from_folder(path, precision, use, verify)
+            found = replace(_from_folder(path, precision, use, verify), defaults=read_defaults(path))
+            return _cut_by(tokenizer, found, path)
         if is_network(path):
             if neural == "never" or use.is_auto:
                 raise OptionError(f"{path} is a network alone; name a folder that holds an n-gram, too")
-            return use.alone(_from_onnx(path, precision), None)
-        if not path.exists():
-            raise ModelNotFoundError(
-                f"there is no model {str(name)!r}: give the path of a .ngram or ARPA file, or the folder of a network"
-            )
+            return _cut_by(tokenizer, use.alone(_from_onnx(path, precision), None), path)
         if not path.is_file():  # opening a pipe would wait for its writer
             raise ModelNotFoundError(f"{path} is a pipe or a device; a model needs a file")
         with path.open("rb") as file:
@@ -159,15 +166,23 @@ def load(
         raise
     except OSError as error:
         raise ModelNotFoundError(f"the model {path} cannot be read: {error.strerror}") from None
-    if precision is not None:
-        raise OptionError(f"{path} is no network, so there is no precision to choose")
-    if neural in ("always", "only") or use.is_auto:
-        raise OptionError(f"{path} is no network; name the folder of one")
+    use.check_ngram(path, precision)
     if head.startswith(MAGIC) or path.suffix == ".ngram":
-        return _from_ngram(path, verify)
+        return _cut_by(tokenizer, _from_ngram(path, verify), path)
     if not head.startswith(GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
         raise ModelFormatError(f"{path} is no model: neither a .ngram file nor an ARPA file")
-    return _from_arpa(path, lenient)
+    return _cut_by(tokenizer, _from_arpa(path, lenient), path)
+
+
+def _cut_by(function: Function | None, found: TextModel, path: Path) -> TextModel:
+    """The model with the function that its tokenizer lacks. Raises OptionError where it lacks none."""
+    if function is None:
+        return found
+    tokenizer = found.tokenizer
+    if not isinstance(tokenizer, Tokenizer) or not tokenizer.kind.startswith(PYTHON):
+        raise OptionError(f"{path} holds its tokenizer, {tokenizer.kind}; leave out the function")
+    tokenizer = replace(tokenizer, function=function)
+    return replace(found, model=replace(found.model, tokenizer=tokenizer), tokenizer=tokenizer)
 
 
 def _from_folder(path: Path, precision: str | None, use: _Use, verify: bool) -> TextModel:
@@ -178,6 +193,9 @@ def _from_folder(path: Path, precision: str | None, use: _Use, verify: bool) -> 
         if use.neural == "never" or use.is_auto:
             raise OptionError(f"{path} holds a network alone: there is no {NGRAM} in it")
         return use.alone(_from_onnx(path, precision), None)
+    if not has_network and not any((path / name).exists() for name in (CONFIG, SETTINGS)):
+        use.check_ngram(ngram, precision)
+        return _from_ngram(ngram, verify)
     if use.neural == "only":
         return use.alone(_from_onnx(path, precision), ngram)
     small = _from_ngram(ngram, verify)

@@ -24,12 +24,13 @@ from ngramgen.ngram.copies import CopyFilter, check_length
 from ngramgen.ngram.counting import count
 from ngramgen.ngram.estimation import Estimate, OrderReport, check_interpolation, estimate, prune_thresholds
 from ngramgen.ngram.model import NgramModel
+from ngramgen.ngram.pruning import check_max_ngrams, pruned
 from ngramgen.ngram.smoothing import Smoothing, smoothing_from_name
 from ngramgen.text.cleaning import DEFAULT_STEPS, Cleaner
 from ngramgen.text.corpus import CountedBlocks, read_blocks
 from ngramgen.text.sentences import split_sentences
 from ngramgen.text.subword import SubwordTokenizer, is_subword, subword_source
-from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, splitter, with_borders
+from ngramgen.text.tokenizers import Function, Tokenizer, fixed_vocabulary, kind_of, splitter, with_borders
 from ngramgen.text.vocabulary import SPECIALS, Vocabulary, VocabularyBuilder
 from ngramgen.textmodel import TextModel, Texts, sources_of
 
@@ -47,7 +48,7 @@ def train(
     *,
     order: int = 5,
     smoothing: str = "modified-kneser-ney",
-    tokenizer: str = "word",
+    tokenizer: str | Function = "word",
     prune: Sequence[int] = (),
     vocab_size: int | None = None,
     vocab_min_count: int | None = None,
@@ -58,6 +59,7 @@ def train(
     errors: str = "strict",
     interpolate_unigrams: bool = True,
     discount_fallback: bool = True,
+    max_ngrams: int | None = None,
     copy_filter: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> TextModel:
@@ -67,8 +69,10 @@ def train(
     ``field`` and ``errors`` are those of `ngramgen.text.corpus.read_blocks`, ``sentences`` is a method of
     `ngramgen.text.sentences.split_sentences`. ``order`` goes from 1 to 16, ``smoothing`` is a name that
     `ngramgen.ngram.smoothing.smoothing_from_name` knows, ``tokenizer`` one of `ngramgen.text.tokenizers.KINDS`, or
-    ``bpe``, ``bpe:N`` or ``bpe:FILE`` (`ngramgen.text.subword.subword_source`).
-    ``prune`` gives for each order the count up to which its grams are dropped, ``vocab_size``, ``vocab_min_count`` and
+    ``bpe``, ``bpe:N`` or ``bpe:FILE`` (`ngramgen.text.subword.subword_source`), or a function that cuts a line into a
+    list of words that join to it again, such as `jieba.lcut`: no file holds it, so `ngramgen.load` is given it anew.
+    ``prune`` gives for each order the count up to which its grams are dropped, ``max_ngrams`` how many of the orders
+    from 2 on are kept, the most relevant ones (`ngramgen.ngram.pruning`); ``vocab_size``, ``vocab_min_count`` and
     ``vocab_file`` (words between white space) limit the vocabulary as lmplz's ``--limit_vocab_file`` does.
     ``cleaning`` names the steps of `Cleaner`; None stands for `default_cleaning`.
     Without ``interpolate_unigrams`` <unk> alone gets what the unigrams' discounts leave; without ``discount_fallback``
@@ -85,12 +89,15 @@ def train(
     check_interpolation(method, interpolate_unigrams)
     if copy_filter is not None:
         check_length(copy_filter)
+    if max_ngrams is not None:
+        check_max_ngrams(max_ngrams, method)
     limit = _Limit(vocab_size, vocab_min_count, thresholds[0], vocab_file)
-    for name, value in (("tokenizer", tokenizer), ("sentences", sentences)):
-        if not isinstance(value, str):
-            raise OptionError(f"{name} must be a string, not {value!r}")
+    if not isinstance(sentences, str):
+        raise OptionError(f"sentences must be a string, not {sentences!r}")
+    if not isinstance(tokenizer, str) and not callable(tokenizer):
+        raise OptionError(f"tokenizer must be a string or a function, not {tokenizer!r}")
     indexed: Callable[[Iterable[bytes]], _Indexed]
-    if is_subword(tokenizer):
+    if isinstance(tokenizer, str) and is_subword(tokenizer):
         if copy_filter is not None:
             raise OptionError("a copy filter bounds words, which the tokens of bpe are not; leave it out")
         indexed = partial(_subwords, tokenizer, subword_source(tokenizer), limit)
@@ -106,24 +113,29 @@ def train(
     copies = None if copy_filter is None else CopyFilter.build(words, copy_filter, kept)
     counts = count(words, total, order, appearance)
     del words
-    result = estimate(counts, kept, method, thresholds, interpolate_unigrams)
+    result = estimate(counts, kept, method, thresholds, interpolate_unigrams, with_counts=max_ngrams is not None)
+    if max_ngrams is not None:
+        result = pruned(result, max_ngrams, method, interpolate_unigrams)
     if not discount_fallback:
         _refuse_fallback(result.reports)
     about = _about(result, method, thresholds, interpolate_unigrams)
     about["corpus"] = {"bytes": raw.size, "lines": lines, "tokens": tokens}
     about["sentences"] = sentences
+    if max_ngrams is not None:
+        about["max_ngrams"] = max_ngrams
     if copies is not None:
         about["copy_filter"] = copies.about()
     return TextModel(NgramModel(result.table, made, copies), made, cleaner, about, _notices(result, method))
 
 
-def default_cleaning(tokenizer: str) -> tuple[str, ...]:
+def default_cleaning(tokenizer: str | Function) -> tuple[str, ...]:
     """The steps for raw text; none for text that is tokenised already or meant byte for byte.
 
     >>> default_cleaning("word")
     ('nfc', 'control', 'whitespace')
     """
-    return DEFAULT_STEPS if tokenizer in ("word", "char") or is_subword(tokenizer) else ()
+    is_raw = not isinstance(tokenizer, str) or tokenizer in ("word", "char") or is_subword(tokenizer)
+    return DEFAULT_STEPS if is_raw else ()
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,8 @@ def _subwords(name: str, source: int | SubwordTokenizer, limit: _Limit, blocks: 
     return _concatenated(chunks), np.arange(made.vocab_size, dtype=np.int32), made.vocab_size, made
 
 
-def _words(kind: str, split: Callable[[bytes], Any], limit: _Limit, blocks: Iterable[bytes]) -> _Indexed:
+def _words(how: str | Function, split: Callable[[bytes], Any], limit: _Limit, blocks: Iterable[bytes]) -> _Indexed:
+    kind, function = (how, None) if isinstance(how, str) else (kind_of(how), how)
     fixed = fixed_vocabulary(kind)
     if fixed is not None:
         limit.refuse(kind)
@@ -214,7 +227,7 @@ def _words(kind: str, split: Callable[[bytes], Any], limit: _Limit, blocks: Iter
     appearance = np.empty_like(new_ids)
     appearance[new_ids] = np.arange(len(new_ids), dtype=np.int32)
     kept = vocabulary.first(_FIRST + int(np.count_nonzero(keep)))
-    return words, appearance, len(vocabulary), Tokenizer(kind, kept)
+    return words, appearance, len(vocabulary), Tokenizer(kind, kept, function)
 
 
 def _concatenated(chunks: list[NDArray[np.int32]]) -> NDArray[np.int32]:

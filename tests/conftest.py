@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shipping import Ship, write_models
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -16,6 +18,19 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared test data: there is no folder {folder} (set NGRAMGEN_TEST_DATA)")
     return folder
+
+
+@pytest.fixture
+def ship(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Ship:
+    """Puts models in the place of the shipped ones, by name: a folder, or files by name. Gives the folder models/."""
+    root = tmp_path_factory.mktemp("installed")
+    monkeypatch.setattr("ngramgen.shipped._PACKAGE", root / "ngramgen")
+
+    def put(**sources: Path | dict[str, bytes]) -> Path:
+        write_models(root / "models", sources)
+        return root / "models"
+
+    return put
 
 
 @pytest.fixture(scope="session")

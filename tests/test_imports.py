@@ -18,12 +18,13 @@ LAYERS = (
     ("training", "tuning"),
     ("loading",),
     ("textmodel",),
+    ("defaults", "styles"),
     ("evaluation",),
     ("hybrid",),
     ("sampling",),
     ("ngram", "neural"),
     ("text",),
-    ("model", "errors", "randomness", "atomic", "plots", "samples"),
+    ("model", "errors", "randomness", "atomic", "plots", "shipped"),
 )
 """Top-level modules and packages, the highest first: imports run downwards (docs/architecture.md)."""
 

@@ -11,11 +11,13 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import ArpaError, ModelFormatError, ModelNotFoundError, OptionError, TokenizerError
+from ngramgen.hybrid.model import HybridModel
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.model import NgramModel
 from tests.hybrid.tiny import PARTS, write_hybrid
 from tests.neural.tiny import write_own
+from tests.shipping import Ship
 
 TEXT = ["a rose is a rose", "a rose", "is it", ""]
 QUERY = "a rose is it red"
@@ -58,10 +60,43 @@ def test_arpa_under_another_name(folder: Path, tmp_path: Path) -> None:
         load(tmp_path / "m.ngram")
 
 
-def test_none() -> None:
-    """Without a name we are told how to get a model."""
-    with pytest.raises(ModelNotFoundError, match="ngramgen train"):
+def test_none(ship: Ship) -> None:
+    """Without a name we are told how to get a model where none is shipped."""
+    ship()
+    with pytest.raises(ModelNotFoundError, match=r"no default model is shipped .* ngramgen train"):
         load()
+
+
+def test_shipped_models(
+    ship: Ship, hybrid: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No name is the default, a name is the shipped model, and what has that name in this folder comes first."""
+    models = ship(english=hybrid, small={"model.ngram": (folder / "m.ngram").read_bytes()})
+    assert isinstance(load().model, HybridModel)
+    assert load("english", neural="never").score(QUERY) == load(hybrid, neural="never").score(QUERY)
+    found = load("small", verify=True)
+    assert (found.model.order, found.notices) == (3, [])
+    with pytest.raises(OptionError, match="is no network; name the folder of one"):
+        load("small", neural="always")
+    for name in ("gpt2", "English", str(models / "none")):
+        with pytest.raises(ModelNotFoundError, match=r"no model .*, or the name of a shipped model: english, small$"):
+            load(name)
+    monkeypatch.chdir(tmp_path)
+    ngramgen.train(TEXT, order=2, tokenizer="whitespace").save("english.ngram")
+    Path("english.ngram").rename("english")
+    assert load("english").model.order == 2
+    assert isinstance(load().model, HybridModel)
+
+
+def test_the_default_without_onnxruntime(ship: Ship, hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its n-gram answers, and that is said once."""
+    ship(english=hybrid)
+    monkeypatch.setattr("ngramgen.loading.find_spec", lambda name: None)
+    found = load()
+    assert isinstance(found.model, NgramModel)
+    assert found.notices == [
+        "onnxruntime is not installed, so the n-gram answers alone: pip install 'ngramgen[neural]'"
+    ]
 
 
 @pytest.mark.parametrize("name", ["none", "none.ngram", "none/m.arpa", "m.ngram/below", "x" * 300, "a\0b", "x/" * 3000])
@@ -260,6 +295,8 @@ def test_the_precision_of_a_hybrid(hybrid: Path) -> None:
     """It is that of its network."""
     assert load(hybrid).description()["precision"] == "int8"
     assert load(hybrid, "float32").description()["precision"] == "float32"
+    with pytest.raises(OptionError, match="leaves the network out, so there is no precision to choose"):
+        load(hybrid, "float32", neural="never")
 
 
 def test_a_network_alone(network: Path) -> None:
@@ -274,8 +311,24 @@ def test_a_network_alone(network: Path) -> None:
 
 
 def test_a_folder_with_an_n_gram_alone(folder: Path, tmp_path: Path) -> None:
+    """It is as the file: it can do without a network, but not with one, and has nothing to tell."""
+    shutil.copy(folder / "m.ngram", tmp_path / "model.ngram")
+    for neural in (None, "never"):
+        found = load(tmp_path, neural=neural)
+        assert isinstance(found.model, NgramModel)
+        assert found.notices == []
+    for options in ({"neural": "always"}, {"neural": "auto"}, {"neural": "only"}, {"neural_budget": 0.5}):
+        with pytest.raises(OptionError, match=r"model\.ngram is no network; name the folder of one"):
+            load(tmp_path, **options)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match=r"model\.ngram is no network, so there is no precision to choose"):
+        load(tmp_path, "int8")
+
+
+@pytest.mark.parametrize("name", ["config.json", "hybrid.json"])
+def test_a_folder_that_lost_its_network(name: str, folder: Path, tmp_path: Path) -> None:
     """The n-gram answers, and says so where the network was not left out on purpose; one alone is missed."""
     shutil.copy(folder / "m.ngram", tmp_path / "model.ngram")
+    (tmp_path / name).write_text("{}")
     found = load(tmp_path)
     assert isinstance(found.model, NgramModel)
     assert found.notices == [f"{tmp_path} holds no network, so the n-gram answers alone"]

@@ -6,13 +6,11 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 
 import ngramgen
-from ngramgen import samples
 
 ROOT = Path(__file__).resolve().parent.parent
 TEST_COMMAND = "python3 -m venv .venv && .venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest"
@@ -121,30 +119,6 @@ def test_sample_text_exists() -> None:
     assert len(data) >= 60_000
     assert data.isascii()
     assert all(line.strip() for line in data.decode().splitlines())
-
-
-def test_shipped_file_in_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file inside the package, where a wheel puts it, wins over one beside it."""
-    inside, beside = (tmp_path / folder / "models/a.txt" for folder in ("site/ngramgen", "site"))
-    for path in (inside, beside):
-        path.parent.mkdir(parents=True)
-        path.write_text("text")
-    monkeypatch.setattr(samples, "_PACKAGE", tmp_path / "site/ngramgen")
-    assert samples.shipped_file("a.txt") == inside
-    inside.unlink()
-    assert samples.shipped_file("a.txt") == beside
-    with pytest.raises(ngramgen.ModelNotFoundError, match=r"b\.txt is not part of this installation"):
-        samples.shipped_file("b.txt")
-
-
-def test_wheel_contents_are_named() -> None:
-    """Whatever the wheel takes from models/ is an existing file, put where the resolver looks."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert "models/sample/fables.txt" in included
-    for source, target in included.items():
-        assert (ROOT / source).is_file()
-        assert target == f"ngramgen/{source}"
 
 
 def test_installed_version() -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import ngramgen
 from ngramgen.errors import ModelNotFoundError, OptionError
 from ngramgen.pipelines import PipelineTokenizer, TextGenerationPipeline, pipeline
+from tests.shipping import Ship
 
 LINES = ["the quick brown fox jumps over the lazy dog.", "the cat sat on the mat.", "a dog ran and a cat sat!"]
 MODEL = ngramgen.train(LINES * 3, order=4)
@@ -313,7 +314,9 @@ def options_of(**arguments: Any) -> dict[str, Any]:
         seen.update(options)
         return MODEL.generate_all(texts, n=options["n"], max_new_tokens=1)
 
-    model = SimpleNamespace(generate_all=generate_all, tokenizer=MODEL.tokenizer, prompt_ids=MODEL.prompt_ids)
+    model = SimpleNamespace(
+        generate_all=generate_all, tokenizer=MODEL.tokenizer, prompt_ids=MODEL.prompt_ids, defaults={}
+    )
     TextGenerationPipeline(model, **arguments.pop("defaults", {}))("the", **arguments)  # type: ignore[arg-type]
     return seen
 
@@ -629,8 +632,20 @@ def test_a_model_may_be_a_name_a_path_or_a_model(tmp_path: Path) -> None:
     assert pipeline(model=MODEL).task == "text-generation"
 
 
-def test_an_unknown_model_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_a_shipped_model(ship: Ship, tmp_path: Path) -> None:
+    """Without a model it is the default; a shipped model that lost a file is not taken for one of the hub."""
+    MODEL.save(tmp_path / "m.ngram")
+    models = ship(english={"model.ngram": (tmp_path / "m.ngram").read_bytes()})
+    for generator in (pipeline("text-generation"), pipeline(model="english", tokenizer="english")):
+        assert generator("the quick", **GREEDY) == [{"generated_text": "the quick" + FOX}]
+    (models / "english/model.ngram").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"english is missing; reinstall ngramgen with pip$"):
+        pipeline("text-generation", model="english")
+
+
+def test_an_unknown_model_is_named_with_the_way_out(tmp_path: Path, ship: Ship) -> None:
     """A name of the hub is not looked up; the message says how to train a model or where to find one."""
+    ship()
     with pytest.raises(ModelNotFoundError, match=r"no model 'gpt2'.*path.*ngramgen train TEXTFILE") as caught:
         pipeline("text-generation", model="gpt2")
     assert isinstance(caught.value, OSError)

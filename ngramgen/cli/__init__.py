@@ -23,6 +23,7 @@ SUMMARIES = {
     "perplexity": "Measure how well a model predicts a text.",
     "novelty": "Measure how much of a text is copied.",
     "info": "Describe a model.",
+    "models": "List the shipped models.",
     "tune": "Fit how an n-gram and a network are mixed.",
     "export": "Write a checkpoint of a network as ONNX files.",
     "convert": "Convert between .ngram and ARPA files.",

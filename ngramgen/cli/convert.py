@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ngramgen.cli.options import compress_option
 from ngramgen.cli.output import check_model_output, notice
 
 
@@ -18,7 +19,8 @@ from ngramgen.cli.output import check_model_output, notice
     show_default=False,
     help="Mend small faults of an ARPA file, such as positive log-probabilities, instead of refusing it.",
 )
-def command(source: str, target: Path, lenient: bool) -> None:
+@compress_option
+def command(source: str, target: Path, lenient: bool, compress: bool) -> None:
     """Write the model IN as OUT; the suffix of OUT tells the format: .ngram, .arpa or .arpa.gz.
 
     IN is a .ngram file or an ARPA file, packed or not.
@@ -29,8 +31,8 @@ def command(source: str, target: Path, lenient: bool) -> None:
     """
     from ngramgen.loading import load
 
-    check_model_output(target, "OUT")
+    check_model_output(target, "OUT", compress)
     model = load(source, lenient=lenient)
-    model.save(target)
+    model.save(target, compress=compress)
     for message in model.notices:
         notice(message)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ngramgen.cli.choice import ModelChoice, model_options
 from ngramgen.cli.explanation import explanation_json, explanation_lines, visible
 from ngramgen.cli.inputs import argument_text
-from ngramgen.cli.models import ModelChoice, model_options
 from ngramgen.cli.options import (
     SectionedCommand,
     json_option,
@@ -21,14 +22,17 @@ from ngramgen.cli.options import (
     seed_option,
 )
 from ngramgen.cli.output import check_output, json_text, progress_bar, stdout, whole_file, write_lines
+from ngramgen.cli.styles import style_option, with_model
 
 if TYPE_CHECKING:
+    from ngramgen.styles import Style
     from ngramgen.textmodel import Generation, TextModel
 
 
 @click.command(cls=SectionedCommand)
 @click.argument("prompt", default="")
 @model_options
+@style_option
 @click.option("-n", "--count", type=click.IntRange(min=1), default=1, metavar="N", help="How many texts to generate.")
 @sampling_options
 @seed_option
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 def command(
     prompt: str,
     choice: ModelChoice,
+    style: Style | None,
     count: int,
     seed: int | None,
     explained: bool,
@@ -59,32 +64,40 @@ def command(
 ) -> None:
     """Continue PROMPT and print it with its continuation, one text a line.
 
-    Without PROMPT texts are begun from nothing; - takes the whole standard input for it. On a terminal a single text
-    is shown as it grows. --json gives an object a line: text, generated_text, tokens, logprob (natural), finish_reason
+    Without PROMPT texts are begun from nothing; - takes the whole standard input for it. A single text is written as
+    it grows. --json gives an object a line: text, generated_text, tokens, logprob (natural), finish_reason
     (eos, length, stop or time), and with --explain explanation. What is said of the form of a text holds for its
-    continuation, without the white space at its ends.
+    continuation, without the white space at its ends. A model may bring defaults of its own: ngramgen info shows them.
 
     \b
     Examples:
       ngramgen generate "Once upon a time" -m fables.ngram --seed 1
       ngramgen generate -m fables.ngram -n 1000 --temperature 0.8 --json -o texts.jsonl
       ngramgen generate -m fables.ngram --contains fox --contains crow --max-words 20
+      ngramgen generate --style play
     """
-    from ngramgen.textmodel import split_options
+    from ngramgen.defaults import check_options, fitting
 
-    split_options(options)  # a bad option is told before a model is read
+    check_options(options)  # a bad option is told before a model is read
     prompt = argument_text("PROMPT", prompt)
+    if style is not None:
+        choice = with_model(choice, style)
+        prompt, own = style.asked(prompt)
+        options = {**fitting(own, options), **options}
     if output == Path("-"):
         output = None
     if output is not None:
         check_output(output)
     text_model = choice.load()
-    if count == 1 and output is None and not as_json and not explained and sys.stdout.isatty():
-        _show_growing(prompt, text_model.stream(prompt, seed=seed, **options))
+    if count == 1 and output is None and not as_json and not explained:
+        pieces = chain([prompt], text_model.stream(prompt, seed=seed, **options))
+        _show_growing(pieces if style is None else style.stream(pieces))
         return
     generations = text_model.generate_all(
         prompt, n=count, seed=seed, with_logprob=as_json, explained=explained, **options
     )
+    if style is not None:
+        generations = (_in_style(style, one, is_spaced=count > 1 and not as_json) for one in generations)
     lines: Iterable[str]
     if as_json:
         lines = (_as_json(text_model, one) for one in generations)
@@ -100,9 +113,15 @@ def command(
         write_lines(lines if advance is None else _counted(lines, advance), file)
 
 
-def _show_growing(prompt: str, pieces: Iterable[str]) -> None:
+def _in_style(style: Style, one: Generation, is_spaced: bool) -> Generation:
+    """A text as its style shows it; where that takes several lines, ``is_spaced`` puts an empty one behind."""
+    behind = "\n" if is_spaced and style.line_break else ""
+    return replace(one, text=style.shown(one.text) + behind, generated_text=style.shown(one.generated_text))
+
+
+def _show_growing(pieces: Iterable[str]) -> None:
     stream = stdout()
-    for piece in chain([prompt], pieces):
+    for piece in pieces:
         stream.write(piece.encode())
         stream.flush()
     stream.write(b"\n")

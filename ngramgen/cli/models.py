@@ -1,109 +1,66 @@
-"""The model that a command works with, and the options that name it."""
+"""``ngramgen models``: the models that travel with ngramgen."""
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 import click
 
-from ngramgen.cli.inputs import STDIN
-from ngramgen.cli.options import model_option
-from ngramgen.cli.output import notice
+from ngramgen.cli.options import json_option
+from ngramgen.cli.output import json_text, notice, write_lines
+from ngramgen.shipped import ShippedModel, shipped_models
 
-if TYPE_CHECKING:
-    from ngramgen.textmodel import TextModel
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """What the options of `model_options` name."""
-
-    model: str | None
-    neural: str | None = None
-    neural_budget: float | None = None
-    max_ms_per_token: float | None = None
-    speculate: bool | None = None
-    adapt: tuple[str, ...] = ()
-    adapt_weight: float | None = None
-
-    def load(self) -> TextModel:
-        """The model; what a person should know of it goes to standard error, also while it runs."""
-        from ngramgen.errors import OptionError
-        from ngramgen.loading import load
-
-        if self.adapt_weight is not None and not self.adapt:
-            raise OptionError("--adapt-weight needs a text of your own: give it with --adapt FILE")
-        found = load(
-            self.model,
-            neural=self.neural,
-            neural_budget=self.neural_budget,
-            max_ms_per_token=self.max_ms_per_token,
-            speculate=self.speculate,
-            notify=notice,
-        )
-        for message in found.notices:
-            notice(message)
-        for file in self.adapt:
-            found.learn(sys.stdin.buffer if file == STDIN else Path(file), weight=self.adapt_weight)
-        return found
+_COLUMNS = ("name", "MB", "languages", "licence", "bits per byte", "summary")
+_PARTS = {"never": "n-gram", "only": "network", "always": "both"}
 
 
-_OPTIONS = (
-    model_option,
-    click.option(
-        "--neural",
-        type=click.Choice(["never", "auto", "always", "only"]),
-        help="In a folder with a network and an n-gram: the n-gram alone, the network where it pays, their mixture "
-        "everywhere (the default), the network alone.",
-    ),
-    click.option(
-        "--neural-budget",
-        type=float,
-        metavar="SHARE",
-        help="The share of tokens that may call the network, from 0 to 1; with --neural auto 0.25 if it is not given.",
-    ),
-    click.option(
-        "--max-ms-per-token",
-        type=float,
-        metavar="MS",
-        help="Call the network as often as a token takes so many milliseconds on the mean.",
-    ),
-    click.option(
-        "--speculate/--no-speculate",
-        default=None,
-        help="With --greedy, let the network read guesses of the next tokens along, where that is faster; by default "
-        "not in 8 and 4 bits, where it may change a token.",
-    ),
-    click.option(
-        "--adapt",
-        multiple=True,
-        type=click.Path(allow_dash=True),
-        metavar="FILE",
-        help="Learn from this text of your own, too; may be given several times.",
-    ),
-    click.option(
-        "--adapt-weight",
-        type=float,
-        metavar="W",
-        help="How much it counts, from 0 to 1.",
-    ),
-)
+@click.command()
+@click.option("--verify", is_flag=True, show_default=False, help="Compare every file with its SHA-256 first.")
+@json_option
+def command(verify: bool, as_json: bool) -> None:
+    """List the shipped models, which -m takes by name: size, languages, licence, quality.
+
+    Bits per byte tell how well a model predicts a text that it was not trained on, less being better: its n-gram alone
+    (--neural never), its network alone (only), both (always). --json writes a list of objects with all that is known.
+
+    \b
+    Examples:
+      ngramgen models
+      ngramgen models --verify
+    """
+    models = list(shipped_models().values())
+    if verify:
+        for model in models:
+            model.verify()
+        notice(f"All {sum(len(model.files) for model in models)} files are as they were shipped.")
+    if as_json:
+        write_lines([json_text([_as_json(model) for model in models])])
+    elif models:
+        write_lines(_table(models))
+    else:
+        notice("No model is shipped with this installation.")
 
 
-def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``-m``, ``--neural`` and the others as ``choice: ModelChoice``."""
+def _as_json(model: ShippedModel) -> dict[str, object]:
+    return asdict(model) | {"path": str(model.path), "bytes": model.bytes}
 
-    @functools.wraps(command)
-    def chosen(*arguments: Any, **options: Any) -> Any:
-        choice = ModelChoice(**{one.name: options.pop(one.name) for one in fields(ModelChoice)})
-        return command(*arguments, choice=choice, **options)
 
-    found: Callable[..., Any] = chosen
-    for option in reversed(_OPTIONS):
-        found = option(found)
-    return found
+def _table(models: Iterable[ShippedModel]) -> Iterator[str]:
+    rows = [_COLUMNS, *map(_row, models)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, size, *others in rows:
+        cells = (f"{text:<{width}}" for text, width in zip(others, widths[2:], strict=True))
+        yield "  ".join([f"{name:<{widths[0]}}", f"{size:>{widths[1]}}", *cells]).rstrip()
+
+
+def _row(model: ShippedModel) -> tuple[str, ...]:
+    bits = (f"{name} {model.bits_per_byte[part]:.2f}" for part, name in _PARTS.items() if part in model.bits_per_byte)
+    return (
+        f"{model.name} (default)" if model.is_default else model.name,
+        f"{model.bytes / 1e6:.1f}",
+        ", ".join(model.languages),
+        model.licence,
+        ", ".join(bits),
+        model.summary,
+    )

@@ -9,21 +9,23 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 model_option = click.option(
     "-m",
     "--model",
     type=click.Path(),  # names pass too; shells complete it as a path
     metavar="MODEL",
-    help="A .ngram or ARPA file, or the folder of a network.",
+    help="A shipped model's name, a .ngram or ARPA file, or the folder of a network; english if it is left out.",
 )
-"""``-m/--model`` as ``model: str | None``, whatever ``ngramgen.load`` takes; None is the shipped model."""
+"""``-m/--model`` as ``model: str | None``, whatever ``ngramgen.load`` takes; None is the default shipped model."""
 
 seed_option = click.option(
     "--seed",
@@ -45,6 +47,14 @@ output_option = click.option(
     help="The file to write.",
 )
 """``-o/--output`` as ``output: Path``, required."""
+
+compress_option = click.option(
+    "--compress",
+    is_flag=True,
+    show_default=False,
+    help="Write a .ngram file of a third of the size or less, which takes longer to open.",
+)
+"""``--compress`` as ``compress: bool``."""
 
 
 class SectionedCommand(click.Command):
@@ -68,12 +78,29 @@ class _SamplingOption(click.Option):
 
 
 def sampling_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """``--temperature``, ``--top-k`` and the rest: each field of SamplingOptions and Constraints under its name."""
+    """``--temperature``, ``--top-k`` and the rest: each field of SamplingOptions and Constraints under its name.
+
+    The command gets those that a person gave, and no defaults: a model may have its own.
+    """
+    command = _given_alone(command)
     for section, options in reversed(_SAMPLING.items()):
         for name, attributes in reversed(options.items()):
             declared = name.split()  # the flag, and the field where its name is another
             command = click.option(*declared, cls=_SamplingOption, section=section, **attributes)(command)
     return command
+
+
+def _given_alone(command: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def given(*arguments: Any, **options: Any) -> Any:
+        context = click.get_current_context()
+        for parameter in context.command.params:
+            name = parameter.name or ""
+            if isinstance(parameter, _SamplingOption) and context.get_parameter_source(name) == ParameterSource.DEFAULT:
+                del options[name]
+        return command(*arguments, **options)
+
+    return given
 
 
 def _number(default: float | None, metavar: str, text: str) -> dict[str, Any]:
@@ -133,6 +160,11 @@ _SAMPLING: dict[str, dict[str, dict[str, Any]]] = {
     "Length": {
         "--max-new-tokens": _count(100, "N", "End each text after N new tokens."),
         "--min-new-tokens": _count(0, "N", "Let no text end before N new tokens."),
+        "--end-sentence": {
+            "is_flag": True,
+            "show_default": False,
+            "help": "From half of the new tokens on, end a text as soon as a sentence ends.",
+        },
         "--max-time": _number(None, "SECONDS", "End each text at the first token after so many seconds."),
         "--stop": _several("TEXT", "End a text before TEXT would appear in its continuation"),
     },

@@ -92,14 +92,16 @@ def check_output(path: Path) -> None:
         raise click.ClickException(f"{path} cannot be written; choose another place or change the permissions.")
 
 
-def check_model_output(path: Path, param_hint: str) -> None:
-    """As check_output, for a model: its suffix tells the format.
+def check_model_output(path: Path, param_hint: str, compress: bool = False) -> None:
+    """As check_output, for a model: its suffix tells the format. A .ngram file alone can be compressed.
 
     Raises click.BadParameter for another suffix, click.ClickException for a place that cannot be written.
     """
     if not path.name.endswith(MODEL_SUFFIXES):
         known = " or ".join(MODEL_SUFFIXES)
         raise click.BadParameter(f"{path} names no kind of model; let it end in {known}.", param_hint=param_hint)
+    if compress and not path.name.endswith(".ngram"):
+        raise click.BadParameter(f"only a .ngram file can be compressed, which {path} is not.", param_hint="--compress")
     if path.exists() and not path.is_dir() and not path.is_file():
         raise click.ClickException(f"{path} is a pipe or a device; a model needs a file.")
     check_output(path)

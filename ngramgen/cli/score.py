@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ngramgen.cli.choice import ModelChoice, model_options
 from ngramgen.cli.inputs import STDIN, arriving_blocks
-from ngramgen.cli.models import ModelChoice, model_options
 from ngramgen.cli.options import json_option
 from ngramgen.cli.output import json_text, stdout
 

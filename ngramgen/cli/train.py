@@ -12,7 +12,7 @@ import click
 from ngramgen.cli import network
 from ngramgen.cli.description import order_rows, size_text
 from ngramgen.cli.inputs import corpus_sources
-from ngramgen.cli.options import json_option, output_option
+from ngramgen.cli.options import compress_option, json_option, output_option
 from ngramgen.cli.output import check_model_output, json_text, notice, progress_bar, write_lines
 
 
@@ -88,6 +88,12 @@ _CLEANING = (
     metavar="N,N,...",
     help="For each order from the first, drop n-grams that occur N times or less; the last N holds for longer ones.",
 )
+@click.option(
+    "--max-ngrams",
+    type=int,
+    metavar="N",
+    help="Keep N n-grams of two tokens and more: those that the model would miss most.",
+)
 @click.option("--vocab-size", type=int, metavar="N", help="Keep the N most frequent tokens; others become <unk>.")
 @click.option("--vocab-min-count", type=int, metavar="N", help="Keep tokens that occur at least N times.")
 @click.option("--vocab-file", type=click.Path(path_type=Path), metavar="FILE", help="Keep the tokens in this file.")
@@ -122,6 +128,7 @@ _CLEANING = (
     help="Remember which runs of N tokens the text holds, so that generated text can be kept from copying them; 6 "
     "suits words.",
 )
+@compress_option
 @network_options
 @json_option
 @click.pass_context
@@ -141,6 +148,7 @@ def command(
     smoothing: str,
     tokenizer: str | None,
     copy_filter: int | None,
+    compress: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -168,7 +176,7 @@ def command(
         return
     tokenizer = tokenizer or "word"
     cleaning = _cleaning(tokenizer, () if no_clean else clean or None, added)
-    check_model_output(output, "--output")
+    check_model_output(output, "--output", compress)
     _check_format(output, order, smoothing, tokenizer, copy_filter)
     sources = corpus_sources(corpus)
 
@@ -194,7 +202,7 @@ def command(
             progress=progress,
             **options,
         )
-    model.save(output)
+    model.save(output, compress=compress)
     description = model.description() | {"file_bytes": output.stat().st_size}
     for message in model.notices:
         notice(message)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError, TrainingError
-from ngramgen.model import BOS, UNK
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.ngram.counting import BLOCK, OrderCounts
 from ngramgen.ngram.scramble import Scramble
 from ngramgen.ngram.smoothing import Discount, ModifiedKneserNey, Smoothing
@@ -40,11 +40,20 @@ class OrderReport:
 
 
 @dataclass(frozen=True)
+class KeptCounts:
+    """The counts of the grams of one order that a table has; of all words, in the first order."""
+
+    raw: Ints  # (N,) how often each occurs; of <s> how many sentences begin
+    used: Ints  # (N,) the count that the smoothing goes by
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A table and how it came about."""
 
     table: NgramTable
     reports: tuple[OrderReport, ...]
+    counts: tuple[KeptCounts, ...] = ()  # of each order, where they were asked for
 
 
 def estimate(
@@ -53,14 +62,16 @@ def estimate(
     smoothing: Smoothing | None = None,
     prune: Sequence[int] = (),
     interpolate_unigrams: bool = True,
+    with_counts: bool = False,
 ) -> Estimate:
     """Estimate a model from the counts of all orders, which are used up (the list is emptied).
 
     Words with an id of ``kept_vocab`` or more, and all grams with such a word, are dropped after the discounts are
     estimated, as lmplz does with ``--limit_vocab_file``. ``prune`` gives for each order from the first the raw count up
     to which grams are dropped (that of order 1 is only checked: the vocabulary is limited by ``kept_vocab``); its last
-    number holds for the orders beyond it. Raises OptionError as `prune_thresholds` and `check_interpolation` do, and
-    TrainingError for a corpus without a token or grams of more than 64 bits.
+    number holds for the orders beyond it. ``with_counts`` keeps what `ngramgen.ngram.pruning` needs.
+    Raises OptionError as `prune_thresholds` and `check_interpolation` do, and TrainingError for a corpus without a
+    token or grams of more than 64 bits.
     """
     smoothing = smoothing or ModifiedKneserNey()
     check_interpolation(smoothing, interpolate_unigrams)
@@ -71,7 +82,7 @@ def estimate(
     counts = _used_counts(unigram_counts, smoothing)
     discount = smoothing.discount(_tally(unigram_counts, smoothing))
     reports = [OrderReport(kept_vocab, vocab_size, discount)]
-    unigrams = _unigrams(counts, kept_vocab, smoothing, discount, interpolate_unigrams)
+    unigrams = unigram_probabilities(counts, kept_vocab, smoothing, discount, interpolate_unigrams)
     kept_words: Mask | None = None  # by scrambled word
     kept_below: Mask | None = None  # of the lower order
     if kept_vocab < vocab_size:
@@ -81,7 +92,7 @@ def estimate(
     builders: list[_OrderBuilder] = []
     for k in range(2, len(orders) + 1):
         order, orders[k - 1] = orders[k - 1], unigram_counts  # lets the counts go when they are used
-        builder = _OrderBuilder(order, smoothing, scramble.bits)
+        builder = _OrderBuilder(order, smoothing, scramble.bits, with_counts)
         builder.drop(thresholds[k - 1], kept_words, kept_below)
         reports.append(builder.report())
         builder.code_contexts(smoothing, kept_vocab - 1)
@@ -97,7 +108,13 @@ def estimate(
     grams = tuple(builder.result for builder in builders)
     normalised = smoothing.reading != "backoff"
     table = NgramTable(unigrams, unigram_contexts, grams, scramble.bits, smoothing.reading, normalised)
-    return Estimate(table, tuple(reports))
+    return Estimate(table, tuple(reports), _kept_counts(unigram_counts, counts, builders) if with_counts else ())
+
+
+def _kept_counts(words: OrderCounts, used: Ints, builders: Sequence[_OrderBuilder]) -> tuple[KeptCounts, ...]:
+    raw = words.counts.copy()
+    raw[BOS] = raw[EOS]  # as many sentences begin as end
+    return KeptCounts(raw, used), *(builder.kept_counts() for builder in builders)
 
 
 def check_interpolation(smoothing: Smoothing, interpolate_unigrams: bool) -> None:
@@ -141,8 +158,8 @@ def _tally(order: OrderCounts, smoothing: Smoothing) -> list[int]:
     return [int(n) for n in found[1:5]]
 
 
-def _unigrams(
-    counts: Ints, kept: int, smoothing: Smoothing, discount: Discount, interpolate: bool
+def unigram_probabilities(
+    counts: Ints | Floats, kept: int, smoothing: Smoothing, discount: Discount, interpolate: bool
 ) -> NDArray[np.float32]:
     """p(w) of the first ``kept`` words, interpolated with the uniform distribution over all of them but <s>.
 
@@ -169,7 +186,8 @@ def _unigrams(
 class _OrderBuilder:
     """One order on its way from counts to packed grams."""
 
-    def __init__(self, order: OrderCounts, smoothing: Smoothing, word_bits: int) -> None:
+    def __init__(self, order: OrderCounts, smoothing: Smoothing, word_bits: int, with_counts: bool) -> None:
+        self.with_counts = with_counts
         self.counts = _used_counts(order, smoothing)
         self.raw, self.words, self.children = order.counts, order.words, order.children
         self.word_bits = word_bits
@@ -273,7 +291,14 @@ class _OrderBuilder:
         offset_type = np.uint32 if len(packed) < 1 << 32 else np.uint64
         values = self.exact_values.astype(np.float32)
         self.result = GramOrder(packed, children.astype(offset_type), shifts, values, contexts, bits[1], bits[2])
-        del self.raw, self.words, self.counts, self.codes, self.children
+        if not self.with_counts:
+            del self.raw, self.counts
+        del self.words, self.codes, self.children
+
+    def kept_counts(self) -> KeptCounts:
+        """The counts of the grams that stay, where they were to be remembered."""
+        kept = slice(None) if self.kept is None else self.kept
+        return KeptCounts(self.raw[kept], self.counts[kept])
 
 
 def _segment_sums(values: Floats, borders: Offsets) -> Floats:

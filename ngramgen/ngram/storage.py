@@ -18,7 +18,7 @@ from ngramgen.ngram.model import NgramModel
 from ngramgen.ngram.table import GramOrder, NgramTable
 from ngramgen.text.cleaning import Cleaner
 from ngramgen.text.subword import KIND, SubwordTokenizer
-from ngramgen.text.tokenizers import KINDS, Tokenizer
+from ngramgen.text.tokenizers import KINDS, PYTHON, Tokenizer
 from ngramgen.text.vocabulary import SPECIALS, HashIndex, Vocabulary
 
 _PARTS = ("packed", "children", "shifts", "values", "contexts")
@@ -42,7 +42,11 @@ _JSON = "tokenizer"
 
 
 def save_ngram(
-    path: str | os.PathLike[str], model: NgramModel, cleaning: tuple[str, ...], about: dict[str, Any]
+    path: str | os.PathLike[str],
+    model: NgramModel,
+    cleaning: tuple[str, ...],
+    about: dict[str, Any],
+    compress: bool = False,
 ) -> None:
     """Write a model with the cleaning of its text and what is to be told of its making. Raises OSError."""
     table, tokenizer = model.table, model.tokenizer
@@ -71,7 +75,7 @@ def save_ngram(
         arrays |= {f"{part}.{k}": getattr(order, part) for part in _PARTS}
     if model.copies is not None:
         arrays["copies"] = model.copies.bits
-    file.write(path, meta, arrays)
+    file.write(path, meta, arrays, compress)
 
 
 def _tokenizer_arrays(tokenizer: Tokenizer | SubwordTokenizer) -> Arrays:
@@ -109,7 +113,7 @@ def load_ngram(
         raise ModelFormatError(f"{path}: the sections are not those of a model of order {meta['order']}")
     if is_bpe != ("special_ids" in meta) or (is_bpe and "copy_filter" in meta):
         raise ModelFormatError(f"{path}: the header's keys are not those of a model with the tokenizer {KIND}")
-    if not is_bpe and meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith("nltk:"):
+    if not is_bpe and meta["tokenizer"] not in KINDS and not meta["tokenizer"].startswith(("nltk:", PYTHON)):
         raise ModelFormatError(f"{path}: the tokenizer {meta['tokenizer'][:40]!r} is not known to this ngramgen")
     cleaning = _cleaning(path, meta["cleaning"])
     check = Checker(path)

@@ -15,6 +15,7 @@ from ngramgen.loading import load
 from ngramgen.pipelines.generation import TextGenerationPipeline
 from ngramgen.pipelines.tokenizer import PipelineTokenizer
 from ngramgen.sampling.checks import refusal
+from ngramgen.shipped import shipped_models
 from ngramgen.textmodel import TextModel
 
 __all__ = ["PipelineTokenizer", "TextGenerationPipeline", "pipeline"]
@@ -49,8 +50,9 @@ def pipeline(
 ) -> TextGenerationPipeline:
     """A callable that continues texts and chats; ``model`` is a `TextModel` or what `ngramgen.load` takes.
 
-    Other arguments are the defaults of its calls (see `TextGenerationPipeline`), or of ``transformers.pipeline`` and
-    without effect here (see docs/pipeline.md). Raises OptionError, ModelNotFoundError, ModelFormatError.
+    Without a model it is the default of those that are shipped. Other arguments are the defaults of its calls (see
+    `TextGenerationPipeline`), or of ``transformers.pipeline`` and without effect here (see docs/pipeline.md). Raises
+    OptionError, ModelNotFoundError, ModelFormatError.
 
     >>> pipeline("text-generation", model="fables.ngram", device=0)   # doctest: +SKIP
     """
@@ -96,7 +98,7 @@ def _loaded(model: object) -> TextModel:
     try:
         return load(model)
     except ModelNotFoundError as error:
-        if model is None or os.path.exists(model):
+        if model is None or os.path.exists(model) or os.fspath(model) in shipped_models():
             raise
         raise ModelNotFoundError(
             f"{error} (the names of the Hugging Face hub are not known here); "

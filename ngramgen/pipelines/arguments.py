@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from numbers import Integral
 from typing import Any
 
+from ngramgen.defaults import DRAWING, fitting
 from ngramgen.errors import OptionError
 from ngramgen.model import EOS
 from ngramgen.pipelines.names import HARMLESS, NEUTRAL
@@ -38,6 +39,8 @@ class Request:
 
     sampling: dict[str, Any]  # fields of SamplingOptions but lengths
     lengths: dict[str, int]  # of _LENGTHS those that are given
+    most: int  # new tokens where no length is given
+    least: int
     n: int
     output: str  # "full", "new" or "ids"
     prefix: str
@@ -64,13 +67,16 @@ class Request:
                     f"the prompt has {prompt_length} tokens and max_length is {given['max_length']}: "
                     "raise it, or give max_new_tokens, which counts the new tokens alone"
                 )
-        most = _MAX_NEW_TOKENS if most is None else most
-        least = given.get("min_new_tokens", max(given.get("min_length", 0) - prompt_length, 0))
+        most = self.most if most is None else most
+        total = max(given["min_length"] - prompt_length, 0) if "min_length" in given else self.least
+        least = given.get("min_new_tokens", total)
         return {**self.sampling, "max_new_tokens": most, "min_new_tokens": min(least, most)}
 
 
-def read_request(call: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: int) -> Request:
-    """The arguments of a call over those of the constructor. Raises OptionError.
+def read_request(
+    call: Mapping[str, Any], defaults: Mapping[str, Any], vocab_size: int, model: Mapping[str, Any] | None = None
+) -> Request:
+    """The arguments of a call over those of the constructor, and these over a model's defaults. Raises OptionError.
 
     A ``generation_config`` of the call takes the place of what the constructor says about generation.
     """
@@ -79,7 +85,7 @@ def read_request(call: Mapping[str, Any], defaults: Mapping[str, Any], vocab_siz
         under = {name: value for name, value in under.items() if name in _CALL}
     given = {name: value for name, value in {**under, **over}.items() if value is not None}
     _check_end(given.pop("eos_token_id", None), vocab_size)
-    return _checked(given)
+    return _checked(given, model or {})
 
 
 def _renamed(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,16 +174,21 @@ def _check_end(eos_token_id: Any, vocab_size: int) -> None:
         )
 
 
-def _checked(given: dict[str, Any]) -> Request:
+def _checked(given: dict[str, Any], model: Mapping[str, Any]) -> Request:
     lengths = {name: _count(name, given.pop(name), name.startswith("max")) for name in _LENGTHS if name in given}
     sampled = check_bool("do_sample", given.pop("do_sample", True))
     n = _count("num_return_sequences", given.pop("num_return_sequences", 1), True)
     call = {name: given.pop(name, None) for name in _CALL}
-    sampling = {**_SAMPLING, **given, "greedy": not sampled}
+    asked = {**given, "greedy": not sampled}
+    own = fitting(model, asked)
+    most, least = own.pop("max_new_tokens", _MAX_NEW_TOKENS), own.pop("min_new_tokens", 0)
+    sampling = {**(_SAMPLING if DRAWING.isdisjoint(model) else {}), **own, **asked}
     _check_call(call)
     request = Request(
         sampling=sampling,
         lengths=lengths,
+        most=most,
+        least=least,
         n=n,
         output=call["output"] or "full",
         prefix=call["prefix"] or "",

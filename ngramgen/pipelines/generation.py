@@ -22,6 +22,7 @@ from ngramgen.pipelines.arguments import Request, read_request
 from ngramgen.pipelines.prompts import Prompt, is_chat, read_lazily, read_list, read_prompt
 from ngramgen.pipelines.tokenizer import PipelineTokenizer
 from ngramgen.sampling import SamplingOptions, stream
+from ngramgen.sampling.ending import SentenceEnds
 from ngramgen.textmodel import Generation, TextModel
 
 Record: TypeAlias = dict[str, Any]
@@ -77,7 +78,7 @@ class TextGenerationPipeline:
         return answers if length < 0 else SizedAnswers(answers, length)
 
     def _request(self, arguments: dict[str, Any]) -> Request:
-        return read_request(arguments, self._defaults, self.tokenizer.vocab_size)
+        return read_request(arguments, self._defaults, self.tokenizer.vocab_size, self.model.defaults)
 
     def _lazy_answers(self, prompts: Iterator[Prompt], request: Request) -> Iterator[list[Record]]:
         done = 0
@@ -129,7 +130,9 @@ class TextGenerationPipeline:
         late = options.max_time is not None and time.monotonic() - begun >= options.max_time
         continuation = self.model.tokenizer.decode(np.array(ids, dtype=np.int32))
         stopped = any(string in continuation for string in options.stop)
-        ended = len(ids) < options.max_new_tokens and not late and not stopped
+        ends = SentenceEnds.asked(self.model.tokenizer, options)
+        left = ends is not None and ends.reached(self.model.prompt_ids(text), ids)
+        ended = len(ids) < options.max_new_tokens and not (late or stopped or left)
         if ended:
             streamer.put(np.array([EOS], dtype=np.int64))
         streamer.end()

@@ -21,6 +21,7 @@ import numpy as np
 
 from ngramgen.errors import OptionError
 from ngramgen.model import EOS
+from ngramgen.sampling.characters import CharacterGuard
 from ngramgen.sampling.copying import guard_of
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.generated import FinishReason, Generated, checked_prompt
@@ -109,11 +110,13 @@ class _Search:
         self._filters = build_filters(beam_options(options), model.tokenizer)
         self._guard = None if options.max_copied_words is None else guard_of(model, options.max_copied_words)
         self._ids = prompt[None, :]  # (R, T) with the prompt
-        self._prompt_length = prompt.size
+        self._prompt = prompt
         self._totals = np.zeros(1)
         self._own = np.zeros(1)
         self._state = read(model, self._ids)
         self._copied = None if self._guard is None else self._guard.start([prompt])
+        self._characters = CharacterGuard.of(model.tokenizer)
+        self._spelt = None if self._characters is None else self._characters.start([prompt])
         self._beams = 1
         self._complete: list[_Hypothesis] = []  # at most num_beams, best first
         # With early_stopping=True the search may not go on only to learn how the greedy continuation ends.
@@ -129,13 +132,13 @@ class _Search:
 
     @property
     def _length(self) -> int:
-        return int(self._ids.shape[1]) - self._prompt_length
+        return int(self._ids.shape[1]) - self._prompt.size
 
     def found(self) -> list[_Hypothesis]:
         """The complete continuations, best first."""
         greedy = self._greedy_end
         if greedy is not None and (not self._complete or greedy.score > self._complete[0].score):
-            return [greedy, *self._complete]
+            return _distinct([greedy, *self._complete])
         return self._complete
 
     def step(self) -> None:
@@ -150,7 +153,7 @@ class _Search:
             elif rank < self._options.num_beams:
                 self._complete.append(ended)
         live = live[: self._options.num_beams]
-        self._complete.sort(key=lambda hypothesis: -hypothesis.score)
+        self._complete = _distinct(sorted(self._complete, key=lambda hypothesis: -hypothesis.score))
         del self._complete[self._options.num_beams :]
         if live and self._is_over(float(new.totals[live[0]])):
             live = []
@@ -167,6 +170,8 @@ class _Search:
             state = self._state if some.size == self.rows else self._state.select(some)
             logprobs = self._model.logprobs(state)
             filtered = self._filters(self._permitted(logprobs, some), self._moment(some))
+            if self._characters is not None and self._spelt is not None:
+                filtered = self._characters.mask(self._spelt.select(some), filtered).astype(np.float64, copy=False)
             tokens = ranked_columns(filtered, kept)
             totals = self._totals[some, None] + np.take_along_axis(filtered, tokens, axis=1)
             own = self._own[some, None] + np.take_along_axis(logprobs, tokens, axis=1)
@@ -201,11 +206,15 @@ class _Search:
     def _ended(self, new: _Continuations, pair: Pair) -> _Hypothesis | None:
         """The continuation if its last token completes it."""
         token = int(new.tokens[pair])
-        ids = self._ids[pair[0], self._prompt_length :]
+        ids = self._ids[pair[0], self._prompt.size :]
         if token != EOS:
             ids = np.append(ids, np.int32(token))
         reason: FinishReason | None = "eos" if token == EOS else self._limit
-        text_end = None
+        text_end, own = None, None
+        kept = len(ids) if reason is None or self._characters is None else self._characters.kept(self._prompt, ids)
+        if kept < len(ids):
+            ids, reason = ids[:kept], self._limit or "length"
+            own = self._logprob(ids)
         if self._options.stop:
             text_end = _stop_place(self._model.tokenizer, ids, self._options.stop, is_whole=reason is not None)
         if text_end is not None:
@@ -213,7 +222,12 @@ class _Search:
         if reason is None:
             return None
         score = _score(float(new.totals[pair]), self._length + 1, self._options.length_penalty)
-        return _Hypothesis(score, Generated(ids, float(new.own[pair]), reason, text_end))
+        return _Hypothesis(score, Generated(ids, float(new.own[pair]) if own is None else own, reason, text_end))
+
+    def _logprob(self, ids: IntArray) -> float:
+        """What the model itself gives new tokens."""
+        scores = self._model.score(np.concatenate([self._prompt, ids]).astype(np.int32))
+        return float(scores[self._prompt.size :].sum())
 
     def _is_over(self, best: float) -> bool:
         """Whether num_beams continuations are complete and the beams, the best one's sum given, may rest."""
@@ -258,6 +272,16 @@ class _Search:
         self._state = self._model.advance(self._state.select(rows), tokens)
         if self._guard is not None and self._copied is not None:
             self._copied = self._guard.advance(self._copied.select(rows), tokens[:, 0])
+        if self._characters is not None and self._spelt is not None:
+            self._spelt = self._characters.advance(self._spelt.select(rows), tokens[:, 0])
+
+
+def _distinct(hypotheses: list[_Hypothesis]) -> list[_Hypothesis]:
+    """Each continuation once, where it comes first: without a cut character two may be the same."""
+    found: dict[bytes, _Hypothesis] = {}
+    for one in hypotheses:
+        found.setdefault(one.result.ids.tobytes(), one)
+    return list(found.values())
 
 
 def _score(total: float, length: int, penalty: float) -> float:

@@ -18,6 +18,8 @@ from ngramgen.errors import ConstraintError, OptionError
 from ngramgen.model import EOS
 from ngramgen.randomness import child_seeds, uniform_block
 from ngramgen.sampling.candidates import Frame, Rows
+from ngramgen.sampling.characters import CharacterGuard
+from ngramgen.sampling.direct import own_way
 from ngramgen.sampling.edges import is_word_character
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.forbidden import Forbidden
@@ -27,7 +29,7 @@ from ngramgen.sampling.masked import ROUNDS, TEXTS, MaskedSearch
 from ngramgen.sampling.openings import Openings
 from ngramgen.sampling.particles import Search
 from ngramgen.sampling.planning import plan
-from ngramgen.sampling.sampler import drawn, own_way
+from ngramgen.sampling.sampler import drawn
 from ngramgen.sampling.spelling import Spelling
 from ngramgen.sampling.walking import ModelWalker
 
@@ -91,6 +93,7 @@ def _check(options: SamplingOptions) -> None:
     for name, asked in (
         ("num_beams", options.num_beams > 1),
         ("stop", bool(options.stop)),
+        ("end_sentence", options.end_sentence),
         ("mirostat", bool(options.mirostat)),
         ("max_time", options.max_time is not None),
         ("max_copied_words", options.max_copied_words is not None),
@@ -120,6 +123,7 @@ class _Maker:
         way = own_way(model, self.free) if getattr(model, "draws_truncated", False) else None
         self.effort = effort or (SLOW if way is None else FAST)
         self.spelling = Spelling.of(model.tokenizer)
+        self.characters = CharacterGuard.of(model.tokenizer)
         self.forbidden = Forbidden.of(options, model.tokenizer)
         self.walker: Walker
         if way is not None:
@@ -196,6 +200,8 @@ class _Maker:
     def _is_right(self, prompt: Ids, ids: Text) -> bool:
         """Whether a text is all that is asked of it."""
         if not self.options.min_new_tokens <= len(ids) <= self.options.max_new_tokens:
+            return False
+        if self.characters is not None and not self.characters.permits(prompt, np.array(ids, np.int64), ended=True):
             return False
         return self.constraints.refusal_of(self.spelling.text(ids)) is None and not self.forbidden.holds(prompt, ids)
 

@@ -84,6 +84,10 @@ class CopyGuard:
         """Columns of a state."""
         return self._kept + 2
 
+    def state(self, columns: Ids) -> CopyState:
+        """The state of these columns, (B, width)."""
+        return CopyState(columns)
+
     def start(self, prompts: Sequence[IntArray]) -> CopyState:
         """The state after each prompt (T,) of ids, ``<s>`` not among them; a copied run may begin in a prompt."""
         distinct = {id(prompt): prompt for prompt in prompts}  # the same prompt many times is the same object

@@ -24,6 +24,26 @@ _WIDE_CLOSERS = "\u300d\u300f\u201d\u2019"
 SENTENCE_MARKS = re.compile(f"[.!?\u2026]+[{_CLOSERS}]*|(?P<wide>[\u3002\uff01\uff1f]+[{_WIDE_CLOSERS}]*)")
 """The marks that end a sentence, with quotation marks and brackets that close behind them."""
 _GAP = re.compile(rf"\s+[{_OPENERS}]*")
+_LAST_CLOSERS = _CLOSERS + _WIDE_CLOSERS + "\u201c\u00ab\uff09\u300b"
+LAST_CHARACTERS = "].!?\u2026\u3002\uff01\uff1f" + _LAST_CLOSERS
+"""All characters that a sentence may end with: its marks and what closes behind them."""
+_LAST = re.compile(f"([\\w'\u2019]*)([.!?\u2026\u3002\uff01\uff1f]+)[{_LAST_CLOSERS}]*$")
+_LONGEST_END = 60  # characters that are looked at for the last word
+_ABBREVIATIONS = re.compile(
+    "Mr|Mrs|Ms|Messrs|Mme|Mlle|Dr|St|Prof|Rev|Hon|Capt|Col|Gen|Lieut|Lt|Sgt|Maj|Gov|Sen|Rep|Jr|Sr|vs|viz|cf"
+)
+_CLOSED_BY = {  # a mark that opens a quotation: those that close it
+    '"': '"\u201d',
+    "\u201c": "\u201d",
+    "\u201e": "\u201c\u201d",
+    "\u2018": "\u2019",
+    "\u00ab": "\u00bb",
+    "\u00bb": "\u00ab",
+    "\u300c": "\u300d",
+    "\u300e": "\u300f",
+}
+_QUOTATION_MARK = re.compile('["\u201c\u201d\u201e\u2018\u00ab\u00bb\u300c-\u300f]|\u2019(?!\\w)')  # no apostrophe
+_GLUED = re.compile('(?<=[\\w.,;:!?\u2026])"')  # opens nothing
 
 
 @lru_cache(maxsize=4096)
@@ -94,3 +114,32 @@ def deciding(text: str, end: int) -> int:
     """
     gap = _GAP.match(text, end)
     return -1 if gap is None else gap.end()
+
+
+def stands_at_end(text: str) -> bool:
+    """Whether a text may be left as it stands: its last sentence is ended, and no quotation is open.
+
+    A dot behind an abbreviation, or behind a word of one letter, which may be an initial, ends nothing.
+
+    >>> stands_at_end('"Come in!" said the fox.'), stands_at_end("He asked Mr."), stands_at_end('"Come in!')
+    (True, False, False)
+    """
+    paragraph = text.rstrip().rpartition("\n")[2]
+    last = _LAST.search(paragraph[-_LONGEST_END:])
+    if last is None:
+        return False
+    word = last[1].strip("'\u2019")
+    if last[2] == "." and (len(word) == 1 or _ABBREVIATIONS.fullmatch(word)):
+        return False
+    return not _is_quoting(paragraph)
+
+
+def _is_quoting(paragraph: str) -> bool:
+    """Whether a quotation is open at the end of a paragraph; those inside of another do not count."""
+    closed_by = ""
+    for mark in _QUOTATION_MARK.findall(_GLUED.sub("\u201d", paragraph)):
+        if not closed_by:
+            closed_by = _CLOSED_BY.get(mark, "")
+        elif mark in closed_by:
+            closed_by = ""
+    return bool(closed_by)

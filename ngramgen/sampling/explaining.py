@@ -17,11 +17,13 @@ import numpy as np
 from ngramgen.model import BOS, EOS, UNK
 from ngramgen.randomness import uniforms
 from ngramgen.sampling.beams import beam_options
+from ngramgen.sampling.characters import CharacterGuard, filtered_whole
 from ngramgen.sampling.copying import guard_of
 from ngramgen.sampling.filters import build_filters
 from ngramgen.sampling.generated import checked_prompt
 from ngramgen.sampling.mirostat import next_surprise
 from ngramgen.sampling.moment import Moment
+from ngramgen.sampling.rows import normalise
 from ngramgen.sampling.stepping import CHANCES, read
 
 if TYPE_CHECKING:
@@ -117,15 +119,22 @@ def _rows(
     filters = build_filters(options, model.tokenizer)
     guard = None if options.max_copied_words is None else guard_of(model, options.max_copied_words)
     copied = None if guard is None else guard.start([prompt])
+    characters = CharacterGuard.of(model.tokenizer)
+    spelt = None if characters is None else characters.start([prompt])
     history = np.concatenate([prompt, tokens])[None, :]
     state = read(model, prompt[None, :])
     surprise = _first_surprise(options)
     for step, token in enumerate(tokens.tolist()):
         logprobs = model.logprobs(state)
         permitted = logprobs if guard is None or copied is None else guard.mask(copied, logprobs)
-        filtered = filters(permitted, _moment(history[:, : prompt.size + step], step, child_seed, surprise))[0]
-        yield logprobs[0], filtered
-        surprise = _next_surprise(surprise, float(filtered[token]), options)
+        moment = _moment(history[:, : prompt.size + step], step, child_seed, surprise)
+        if characters is None or spelt is None:
+            kept = filtered = filters(permitted, moment)
+        else:
+            filtered, kept = filtered_whole(filters, permitted, moment, characters, spelt)
+            kept, spelt = normalise(kept), characters.advance(spelt, tokens[step : step + 1])
+        yield logprobs[0], kept[0]
+        surprise = _next_surprise(surprise, float(filtered[0, token]), options)
         state = model.advance(state, tokens[None, step : step + 1])
         copied = None if guard is None or copied is None else guard.advance(copied, tokens[step : step + 1])
 

@@ -22,10 +22,11 @@ class Generated:
     """One generated sequence.
 
     Attributes:
-        ids: The new tokens, (T,) int32, without ``</s>``.
+        ids: The new tokens, (T,) int32, without ``</s>``, and without those of a character that the limit cut.
         logprob: Natural log-probability of the new tokens under the model itself, filters apart, with ``</s>``
             where it ended the sequence; None where it was not asked for.
-        finish_reason: "eos" after ``</s>``, "stop" after a stop string, "length" at max_new_tokens, "time" at max_time.
+        finish_reason: "eos" after ``</s>``, "stop" after a stop string, "length" at max_new_tokens or where
+            end_sentence ended it, "time" at max_time.
         text_end: Characters of the decoded continuation before the stop string; None where none came.
     """
 

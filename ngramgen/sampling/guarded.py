@@ -7,18 +7,20 @@ number is mixed from the bits of the row's own and the number of the attempt, so
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.model import EOS
 from ngramgen.randomness import uniforms
-from ngramgen.sampling.copying import CopyGuard, CopyState
 from ngramgen.sampling.draw import draw
 
 if TYPE_CHECKING:
     from ngramgen.model import FloatArray, IntArray
+    from ngramgen.sampling.characters import CharacterGuard
+    from ngramgen.sampling.copying import CopyGuard
+    from ngramgen.sampling.guards import BothGuards
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -40,7 +42,7 @@ class GuardedDrawer:
     def __init__(
         self,
         drawer: Drawer,
-        guard: CopyGuard,
+        guard: CopyGuard | CharacterGuard | BothGuards,
         logprobs: Callable[[Ids], FloatArray],
         after: Callable[[Ids, Ids], Ids],
         filters: Callable[[FloatArray], FloatArray] = lambda rows: rows,
@@ -49,7 +51,8 @@ class GuardedDrawer:
         contexts and words (R,): they are asked about rows for which no permitted word was found by drawing,
         and ``filters`` does to these what the drawer does to its own.
         """
-        self.drawer, self.guard = drawer, guard
+        self.drawer = drawer
+        self.guard: Any = guard
         self.logprobs, self.after, self.filters = logprobs, after, filters
 
     def starts(self, contexts: Ids, prompts: Sequence[IntArray]) -> Ids:
@@ -58,7 +61,7 @@ class GuardedDrawer:
 
     def draw(self, contexts: Ids, uniforms: Floats) -> tuple[Ids, Ids]:
         """A word for each row, (B,), and the contexts after it."""
-        inner, state = contexts[:, : -self.guard.width], CopyState(contexts[:, -self.guard.width :])
+        inner, state = contexts[:, : -self.guard.width], self.guard.state(contexts[:, -self.guard.width :])
         words, result = self._step(inner, state, uniforms)
         left = np.flatnonzero(words < 0)
         attempt = 0
@@ -68,7 +71,7 @@ class GuardedDrawer:
             rows = np.repeat(left, count)
             attempts = np.tile(np.arange(attempt, attempt + count), len(left))
             found, after = self._step(
-                inner.take(rows, axis=0), state.select(rows), _again(uniforms.take(rows), attempts)
+                inner.take(rows, axis=0), state.select(rows), again(uniforms.take(rows), attempts)
             )
             first = np.argmax(found.reshape(-1, count) >= 0, axis=1) + np.arange(0, len(rows), count)
             words[left], result[left] = found.take(first), after.take(first, axis=0)
@@ -76,23 +79,23 @@ class GuardedDrawer:
             attempt += count
         for row in left.tolist():
             some = slice(row, row + 1)
-            words[some], result[some] = self._from_all(inner[some], CopyState(state.columns[some]), uniforms[some])
+            words[some], result[some] = self._from_all(inner[some], state.select(np.array([row])), uniforms[some])
         return words, result
 
-    def _step(self, inner: Ids, state: CopyState, uniforms: Floats) -> tuple[Ids, Ids]:
+    def _step(self, inner: Ids, state: Any, uniforms: Floats) -> tuple[Ids, Ids]:
         """A word for each row, -1 where it is vetoed, and all that comes after it."""
         words, contexts = self.drawer.draw(inner, uniforms)
         vetoed, after = self.guard.step(state, words)
         return np.where(vetoed, -1, words), np.concatenate([contexts, after.columns], axis=1)
 
-    def _from_all(self, inner: Ids, state: CopyState, uniforms: Floats) -> tuple[Ids, Ids]:
+    def _from_all(self, inner: Ids, state: Any, uniforms: Floats) -> tuple[Ids, Ids]:
         rows = np.array(self.logprobs(inner), np.float64)
         rows[:, :EOS] = -np.inf
-        words = draw(self.filters(self.guard.mask(state, rows)), _again(uniforms, np.array([ATTEMPTS])))
+        words = draw(self.filters(self.guard.mask(state, rows)), again(uniforms, np.array([ATTEMPTS])))
         contexts = [self.after(inner, words), self.guard.advance(state, words).columns]
         return words, np.concatenate(contexts, axis=1)
 
 
-def _again(numbers: Floats, attempts: Ids) -> Floats:
+def again(numbers: Floats, attempts: Ids) -> Floats:
     """Another number in [0, 1) for each and its attempt, (B,)."""
     return uniforms(numbers.view(np.uint64), attempts)

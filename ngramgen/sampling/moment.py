@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from ngramgen.model import FloatArray, IntArray
+    from numpy.typing import NDArray
+
+    from ngramgen.model import IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,10 +29,14 @@ class Moment:
 
     history: IntArray
     step: int
-    chances: FloatArray
-    surprise: FloatArray
+    chances: NDArray[np.float64]
+    surprise: NDArray[np.float64]
 
     @classmethod
     def first(cls, batch: int = 1) -> Moment:
         """The moment before the first token, with no prompt."""
         return cls(np.zeros((batch, 0), np.int32), 0, np.zeros(batch), np.full(batch, np.inf))
+
+    def select(self, rows: IntArray | slice) -> Moment:
+        """The given sequences in the given order."""
+        return Moment(self.history[rows], self.step, self.chances[rows], self.surprise[rows])

@@ -27,6 +27,7 @@ __all__ = ["SamplingOptions", "check_float", "check_int"]
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "greedy": check_bool,
+    "end_sentence": check_bool,
     "early_stopping": check_early_stopping,
     "bad_words_ids": check_id_sequences,
     "suppress_tokens": check_ids,
@@ -84,6 +85,7 @@ class SamplingOptions:
     Attributes:
         max_new_tokens: A sequence ends after so many new tokens.
         min_new_tokens: ``</s>`` is not drawn before so many new tokens; a stop string still ends the sequence.
+        end_sentence: From half of max_new_tokens on, a sequence ends as soon as a sentence does.
         max_time: A sequence ends at the first token after so many seconds; None is no limit.
         stop: Strings that end the sequence. One string or a list is taken too.
         temperature: Divides the log-probabilities; 0 is greedy.
@@ -124,6 +126,7 @@ class SamplingOptions:
 
     max_new_tokens: int = 100
     min_new_tokens: int = 0
+    end_sentence: bool = False
     max_time: float | None = None
     stop: tuple[str, ...] = ()
     temperature: float = 1.0
@@ -177,7 +180,7 @@ class SamplingOptions:
     def is_plain(self) -> bool:
         """Whether the model's own distribution is sampled: not greedy, no beams and every filter off.
 
-        Lengths, max_time and stop strings do not count: they end a sequence and filter nothing.
+        Lengths, end_sentence, max_time and stop strings do not count: they end a sequence and filter nothing.
         """
         return not self.is_greedy and self._has(_WITHOUT_HISTORY | _WITH_HISTORY | _OTHERS)
 

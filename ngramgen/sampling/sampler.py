@@ -20,13 +20,12 @@ import numpy as np
 from ngramgen.errors import OptionError
 from ngramgen.model import EOS
 from ngramgen.randomness import child_seeds
+from ngramgen.sampling.characters import CharacterGuard
 from ngramgen.sampling.checks import check_int
-from ngramgen.sampling.copying import guard_of
-from ngramgen.sampling.filters import build_filters, ranked_probabilities
+from ngramgen.sampling.direct import direct_stream, own_way, sequences
+from ngramgen.sampling.ending import SentenceEnds
 from ngramgen.sampling.generated import FinishReason, Generated, checked_prompt
 from ngramgen.sampling.growing import Continuation
-from ngramgen.sampling.guarded import GuardedDrawer
-from ngramgen.sampling.moment import Moment
 from ngramgen.sampling.stepping import steps
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     Seeds: TypeAlias = NDArray[np.uint64]
 
 _SCORED_TOGETHER = 256  # sequences whose log-probabilities an engine gives in one call
-_RANKED = 1024  # the longest list of the likeliest tokens that an engine is asked for
 
 
 def generate(
@@ -104,37 +102,23 @@ def unstopped_stream(
     children = child_seeds(seed, check_int("index", index), 1)
     way = own_way(model, options)
     if way is not None:
-        return _direct_stream(model, ids, children[0], way, options.max_new_tokens)
-    return (int(step.tokens[0]) for step in steps(model, ids[None, :], options, children) if step.tokens[0] != EOS)
-
-
-def own_way(model: Any, options: SamplingOptions) -> dict[str, Any] | None:
-    """How an engine's own way of drawing is asked for this distribution; None where it does not know one."""
-    if not getattr(model, "draws_exactly", False) or options.min_new_tokens or options.max_time is not None:
-        return None
-    if options.is_plain:
-        return {}
-    if not getattr(model, "draws_truncated", False):
-        return None
-    way: dict[str, Any] = {}
-    if options.max_copied_words is not None:
-        guard = guard_of(model, options.max_copied_words)
-        options = replace(options, max_copied_words=None)
-        filters = build_filters(options, model.tokenizer)
-        way["guarded"] = lambda drawer, logprobs, after: GuardedDrawer(
-            drawer, guard, logprobs, after, lambda rows: filters(rows, Moment.first(len(rows)))
-        )
-    if options.is_plain:
-        return way
-    if options.is_history_free and 0 < options.top_k <= _RANKED and not options.is_greedy:
-        return way | {"truncation": (options.top_k, ranked_probabilities(options))}
-    return None
+        tokens = direct_stream(model, ids, children[0], options, way)
+    else:
+        made = steps(model, ids[None, :], options, children)
+        tokens = (int(step.tokens[0]) for step in made if step.tokens[0] != EOS)
+    characters = CharacterGuard.of(model.tokenizer)
+    tokens = tokens if characters is None else characters.whole(ids, tokens)
+    ends = SentenceEnds.asked(model.tokenizer, options)
+    return tokens if ends is None else _until_sentence(ends, ids, tokens)
 
 
 def _direct(
     model: Any, prompts: list[Ids], options: SamplingOptions, seeds: Seeds, way: dict[str, Any], with_logprob: bool
 ) -> Iterator[Generated]:
-    made = model.sample_sequences(prompts, options.max_new_tokens, seeds, **way)
+    made = sequences(model, prompts, options, seeds, way)
+    sentences = SentenceEnds.asked(model.tokenizer, options)
+    if sentences is not None:
+        made = (_cut(sentences, prompt, ids, ended) for prompt, (ids, ended) in zip(prompts, made, strict=True))
     results = (_stopped(model, ids, ended, options.stop) for ids, ended in made)
     if not with_logprob:
         yield from results
@@ -146,6 +130,12 @@ def _direct(
         logprobs = model.score_continuations([prompt for prompt, _ in some], rows)
         for (_, one), logprob in zip(some, logprobs.tolist(), strict=True):
             yield replace(one, logprob=logprob)
+
+
+def _cut(ends: SentenceEnds, prompt: Ids, ids: Ids, ended: bool) -> tuple[Ids, bool]:
+    """A whole sequence up to where a sentence ends it, and whether ``</s>`` still does."""
+    place = ends.first(prompt, ids)
+    return (ids, ended) if place is None else (ids[:place], False)
 
 
 def _stopped(model: Any, ids: Ids, ended: bool, stop: tuple[str, ...]) -> Generated:
@@ -161,14 +151,12 @@ def _stopped(model: Any, ids: Ids, ended: bool, stop: tuple[str, ...]) -> Genera
     return _finished(ids, None, reason, text)
 
 
-def _direct_stream(model: Any, prompt: Ids, child: np.uint64, way: dict[str, Any], most: int) -> Iterator[int]:
-    if most == 0:
-        return
-    for count, token in enumerate(model.sample_stream(prompt, child, **way), start=1):
-        if token == EOS:
-            return
-        yield int(token)
-        if count == most:  # before the engine draws one more
+def _until_sentence(ends: SentenceEnds, prompt: Ids, tokens: Iterator[int]) -> Iterator[int]:
+    ids: list[int] = []
+    for token in tokens:
+        ids.append(token)
+        yield token
+        if ends.reached(prompt, ids):
             return
 
 
@@ -207,8 +195,11 @@ def _batch(
     size = len(prompts)
     ids: list[list[int]] = [[] for _ in range(size)]
     totals = np.zeros(size)
+    sums: list[list[float]] = [[] for _ in range(size)]  # the total after each token
+    guard = CharacterGuard.of(model.tokenizer)
     reasons: list[FinishReason] = ["time" if options.max_time is not None else "length"] * size
     texts = [Continuation(model.tokenizer, options.stop) if options.stop else None for _ in range(size)]
+    ends = SentenceEnds.asked(model.tokenizer, options)
     for step in steps(model, prompts, options, seeds):
         if with_logprob:
             totals[step.rows] += step.logprobs[np.arange(len(step.rows)), step.tokens]
@@ -217,16 +208,29 @@ def _batch(
                 reasons[row] = "eos"
                 continue
             ids[row].append(token)
-            if len(ids[row]) == options.max_new_tokens:
+            if guard is not None:
+                sums[row].append(totals[row])
+            is_last = ends is not None and ends.reached(prompts[row], ids[row])
+            if is_last or len(ids[row]) == options.max_new_tokens:
                 reasons[row] = "length"
+            step.alive[place] = not is_last
             text = texts[row]
             if text is not None:
                 text.push(token)
-                step.alive[place] = text.text_end is None
-    return [
-        _finished(np.array(ids[row], dtype=np.int32), float(totals[row]) if with_logprob else None, reason, text)
-        for row, (reason, text) in enumerate(zip(reasons, texts, strict=True))
-    ]
+                step.alive[place] &= text.text_end is None
+    made = []
+    for row, (reason, text) in enumerate(zip(reasons, texts, strict=True)):
+        whole = np.array(ids[row], dtype=np.int32)
+        is_stopped = text is not None and text.text_end is not None
+        kept = len(whole) if guard is None or is_stopped else guard.kept(prompts[row], whole)
+        if kept < len(whole):
+            one = _stopped(model, whole[:kept], False, options.stop)
+            total = sums[row][kept - 1] if kept else 0.0
+            reason = "stop" if one.text_end is not None else "length" if reason == "eos" else reason
+            made.append(replace(one, logprob=float(total) if with_logprob else None, finish_reason=reason))
+        else:
+            made.append(_finished(whole, float(totals[row]) if with_logprob else None, reason, text))
+    return made
 
 
 def _finished(ids: Ids, logprob: float | None, reason: FinishReason, text: Continuation | None) -> Generated:

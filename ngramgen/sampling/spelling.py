@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ngramgen.model import EOS
+from ngramgen.sampling.wellformed import BORDER, are_whole, token_states
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -83,6 +84,27 @@ class Spelling:
     @cached_property
     def _bytes(self) -> bytes:
         return self.data[: int(self.offsets[-1])].tobytes()
+
+    @cached_property
+    def last_bytes(self) -> NDArray[np.uint8]:
+        """The last byte of each token, (V,); 0 where there is none."""
+        ends = self.offsets[1:].astype(np.int64)
+        found = self.data.take(np.maximum(ends - 1, 0))
+        found[ends == self.offsets[:-1]] = 0
+        return found
+
+    @cached_property
+    def states(self) -> NDArray[np.int8] | None:
+        """What `ngramgen.sampling.wellformed.token_states` gives; None where every token is whole characters."""
+        return None if are_whole(self.data, self.offsets) else token_states(self.data, self.offsets)
+
+    @cached_property
+    def are_whole(self) -> Bools:
+        """Which tokens are whole characters, (V,)."""
+        if self.states is None:
+            return np.ones(len(self.offsets) - 1, bool)
+        whole: Bools = self.states[BORDER] == BORDER
+        return whole
 
     @cached_property
     def tokens_a_word(self) -> int:

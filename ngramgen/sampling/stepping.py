@@ -13,16 +13,20 @@ import numpy as np
 
 from ngramgen.model import BOS, EOS, UNK
 from ngramgen.randomness import uniforms
+from ngramgen.sampling.characters import CharacterGuard, filtered_whole
 from ngramgen.sampling.copying import guard_of
 from ngramgen.sampling.draw import draw, draw_weighted, greedy
 from ngramgen.sampling.filters import build_filters, possible
+from ngramgen.sampling.guarded import ATTEMPTS, again
 from ngramgen.sampling.mirostat import next_surprise
 from ngramgen.sampling.moment import Moment
+from ngramgen.sampling.rows import normalise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ngramgen.model import FloatArray, LanguageModel, State
+    from ngramgen.sampling.characters import GuardState
     from ngramgen.sampling.copying import CopyGuard, CopyState
     from ngramgen.sampling.filters import Filter
     from ngramgen.sampling.options import SamplingOptions
@@ -53,11 +57,13 @@ class Step:
 def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: Seeds) -> Iterator[Step]:
     """Step after step of sequences from prompts (B, T); rows leave after ``</s>``. Ends early when max_time is over."""
     begun = time.monotonic()
-    chooser = _Chooser(build_filters(options, model.tokenizer), options)
+    characters = CharacterGuard.of(model.tokenizer)
     guard = None if options.max_copied_words is None else guard_of(model, options.max_copied_words)
+    chooser = _Chooser(build_filters(options, model.tokenizer), options, guard, characters)
     rows = np.arange(len(prompts))
     history = prompts if options.needs_history else prompts[:, :0]
     copied = None if guard is None else guard.start(list(prompts))
+    spelt = None if characters is None else characters.start(list(prompts))
     surprise = np.full(len(prompts), 2 * options.mirostat_tau if options.mirostat else np.inf)
     if options.is_greedy:
         model = getattr(model, "guessing", None) or model
@@ -68,7 +74,18 @@ def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: S
         logprobs = model.logprobs(state)
         logprobs = logprobs if len(held) == state.batch else logprobs[held]
         drawn = numbers.at(rows, step)
-        tokens, surprise = chooser.choose(logprobs, history, step, seeds[rows], drawn, surprise, guard, copied)
+        chances = uniforms(seeds[rows], step + CHANCES) if options.xtc_probability else np.zeros(len(rows))
+        moment = Moment(history, step, chances, surprise)
+        tokens, surprise = chooser.choose(logprobs, moment, drawn, copied)
+        if characters is not None and spelt is not None:
+            vetoed, after = characters.step(spelt, tokens)
+            if vetoed.any():
+                some = np.flatnonzero(vetoed)
+                part = None if copied is None else copied.select(some)
+                found = chooser.choose_again(logprobs[some], moment.select(some), drawn[some], part, spelt.select(some))
+                tokens[some], surprise[some] = found
+                after = characters.advance(spelt, tokens)
+            spelt = after
         alive = tokens != EOS
         yield Step(rows, tokens, logprobs, alive)
         late = options.max_time is not None and time.monotonic() - begun >= options.max_time
@@ -83,6 +100,7 @@ def steps(model: LanguageModel, prompts: Ids, options: SamplingOptions, seeds: S
             if len(held) <= (1 - slack) * state.batch:
                 state, held = state.select(held), np.arange(len(held))
             copied = None if copied is None else copied.select(left)
+            spelt = None if spelt is None else spelt.select(left)
         if options.needs_history:
             history = np.concatenate([history, tokens[:, None].astype(np.int32)], axis=1)
         new = np.full((state.batch, 1), EOS, np.int32)  # what rows say that have ended is of no account
@@ -120,6 +138,8 @@ class _Chooser:
 
     filters: Filter
     options: SamplingOptions
+    guard: CopyGuard | None
+    characters: CharacterGuard | None
 
     @cached_property
     def is_plain(self) -> bool:
@@ -127,35 +147,40 @@ class _Chooser:
         return self.options.is_plain and not self.options.min_new_tokens
 
     def choose(
-        self,
-        logprobs: FloatArray,
-        history: Ids,
-        step: int,
-        seeds: Seeds,
-        numbers: Floats,
-        surprise: Floats,
-        guard: CopyGuard | None,
-        copied: CopyState | None,
+        self, logprobs: FloatArray, moment: Moment, numbers: Floats, copied: CopyState | None
     ) -> tuple[Ints, Floats]:
         """A token for each row, (B,), and what mirostat permits next."""
         size = max(1, _BLOCK // logprobs.shape[1])
         found = [np.zeros(0, np.int64)]
-        permitted = [surprise[:0]]
+        permitted = [moment.surprise[:0]]
         for begin in range(0, len(logprobs), size):
             some = slice(begin, begin + size)
-            part = logprobs[some]
-            if guard is not None and copied is not None:
-                part = guard.mask(copied.select(np.arange(begin, begin + len(part))), part)
+            own, part = moment.select(some), logprobs[some]
+            rows = np.arange(begin, begin + len(part))
+            part = self._without_copies(part, None if copied is None else copied.select(rows))
             if self.is_plain:
                 found.append(_draw_plainly(part, numbers[some]))
-                permitted.append(surprise[some])
+                permitted.append(own.surprise)
                 continue
-            chances = uniforms(seeds[some], step + CHANCES) if self.options.xtc_probability else np.zeros(len(part))
-            filtered = self.filters(part, Moment(history[some], step, chances, surprise[some]))
+            filtered = self.filters(part, own)
             tokens = greedy(filtered) if self.options.is_greedy else draw(filtered, numbers[some])
             found.append(tokens)
-            permitted.append(self._permitted(filtered[np.arange(len(tokens)), tokens], surprise[some]))
+            permitted.append(self._permitted(filtered[np.arange(len(tokens)), tokens], own.surprise))
         return np.concatenate(found), np.concatenate(permitted)
+
+    def choose_again(
+        self, logprobs: FloatArray, moment: Moment, numbers: Floats, copied: CopyState | None, spelt: GuardState
+    ) -> tuple[Ints, Floats]:
+        """The same for rows whose token would have broken a character: one of those that would not."""
+        assert self.characters is not None
+        part = self._without_copies(logprobs, copied)
+        filtered, whole = filtered_whole(self.filters, part, moment, self.characters, spelt)
+        others = again(numbers, np.array([ATTEMPTS]))
+        tokens = greedy(whole) if self.options.is_greedy else draw(normalise(whole), others)
+        return tokens, self._permitted(filtered[np.arange(len(tokens)), tokens], moment.surprise)
+
+    def _without_copies(self, logprobs: FloatArray, copied: CopyState | None) -> FloatArray:
+        return logprobs if self.guard is None or copied is None else self.guard.mask(copied, logprobs)
 
     def _permitted(self, drawn: Floats, surprise: Floats) -> Floats:
         if not self.options.mirostat:

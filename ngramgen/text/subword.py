@@ -1,4 +1,4 @@
-"""Subword tokens: a byte-level BPE trained here, or any tokenizer.json, both run by the library `tokenizers`.
+"""Subword tokens: a byte-level BPE trained here, or any other tokenizer.json, which the library `tokenizers` runs.
 
 >>> tokenizer = SubwordTokenizer.train([b"low lower lowest\\nlow low\\n"], vocab_size=264)
 >>> [tokenizer.token(i) for i in tokenizer.encode("low lower")]
@@ -20,9 +20,19 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import TokenizerError
 from ngramgen.model import BOS, EOS, UNK
+from ngramgen.text.bpe import BytePairEncoder
 from ngramgen.text.splitting import pieces
 from ngramgen.text.subword_training import DEFAULT_SIZE, check_size, renumbered, spread, trained_json
-from ngramgen.text.tokenizer_json import NEWLINE, is_own, library, read, refused, special_ids, token_texts
+from ngramgen.text.tokenizer_json import (
+    NEWLINE,
+    is_own,
+    library,
+    library_tokenizer,
+    parsed,
+    refused,
+    special_ids,
+    token_texts,
+)
 from ngramgen.text.tokenizers import UNKNOWN_SIGN
 from ngramgen.text.vocabulary import SPECIALS
 
@@ -30,8 +40,7 @@ Ints = NDArray[np.int64]
 
 KIND = "bpe"
 _SAMPLE = 1 << 25  # bytes from which a vocabulary is learnt; more of them make it no better
-_PIECE = 1 << 12  # bytes that are encoded fastest as one text
-_TOGETHER = 256  # pieces in a call
+_TOGETHER = 256  # lines in a call
 _RUNNING = 1 << 18  # bytes of running text in a call
 
 
@@ -47,16 +56,17 @@ class SubwordTokenizer:
     a foreign one reads running text, in which newlines are tokens like any other, so that no ``</s>`` stands behind a
     line. Without it a text is one sentence, as it is to the other tokenizers: a newline counts as a space.
 
-    Made by `from_json`, `from_file` and `train`. Text that spells a special token is text. A tokenizer that refuses a
-    text raises TokenizerError.
+    Made by `from_json`, `from_file` and `train`. Text that spells a special token is text. Our own runs without the
+    library; a foreign one that refuses a text raises TokenizerError.
     """
 
     json: str = field(repr=False)  # the tokenizer.json
     source: str  # where it came from, for errors
     foreign_ids: Ints | None = field(repr=False)  # (V,): those of the tokenizer.json, -1 for none; None: they are ours
     reads_lines: bool
-    _library: Any = field(repr=False)
-    _parsed: dict[str, Any] = field(repr=False)
+    _own: BytePairEncoder | None = field(repr=False)  # None for a foreign one
+    _library: Any = field(repr=False)  # None for our own, as is the next
+    _parsed: Any = field(repr=False)
 
     @classmethod
     def from_json(
@@ -73,18 +83,21 @@ class SubwordTokenizer:
 
         ``unk_id``, ``bos_id`` and ``eos_id`` are a foreign tokenizer's ids of the unknown token, the beginning and
         the end; -1 says that there is none, None takes tokens with the usual names. Raises TokenizerError for what is
-        no tokenizer.json, MissingDependencyError without the library.
+        no tokenizer.json, MissingDependencyError for a foreign one without the library.
         """
-        made, parsed = read(text, source)
-        if is_own(parsed):
-            return cls(text, source, None, reads_lines, made, parsed)
+        data = parsed(text, source)
+        if is_own(data):
+            with refused(f"{source} is no tokenizer.json"):
+                own = BytePairEncoder.from_model(data["model"])
+            return cls(text, source, None, reads_lines, own, None, None)
+        made = library_tokenizer(text, source)
         known = set(made.get_vocab().values())
-        specials = special_ids(parsed, unk_id, bos_id, eos_id)
+        specials = special_ids(data, unk_id, bos_id, eos_id)
         for name, found in zip(SPECIALS, specials, strict=True):
             if found != -1 and found not in known:
                 raise TokenizerError(f"{source} has no token {found}, which is said to be its {name}")
         foreign = np.array([*specials, *sorted(known.difference(specials))], np.int64)
-        return cls(text, source, foreign, reads_lines, made, parsed)
+        return cls(text, source, foreign, reads_lines, None, made, data)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], **ids: int | None) -> SubwordTokenizer:
@@ -117,7 +130,10 @@ class SubwordTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        return len(self._parsed["model"]["vocab"] if self.foreign_ids is None else self.foreign_ids)
+        if self._own is not None:
+            return len(self._own.vocab)
+        assert self.foreign_ids is not None
+        return len(self.foreign_ids)
 
     @property
     def joins_with_space(self) -> bool:
@@ -171,28 +187,23 @@ class SubwordTokenizer:
         The tokens of newlines are left out; where not `ends_lines` they are there, each at the end of the line that
         it begins behind.
         """
-        if not self.ends_lines:
-            return self._encoded_running(block)
-        if self.foreign_ids is not None:
-            return self._encoded_lines(block)
-        ids = self._encoded_many(list(pieces(block, _PIECE)))[0]
-        is_end = ids == self._newline
-        line_ends = np.flatnonzero(is_end)
-        return ids[~is_end], line_ends - np.arange(len(line_ends))
+        if self._own is not None:
+            rows = [self._own.encode(piece.decode()) for piece in pieces(block, _RUNNING)]
+            ids = np.concatenate([np.zeros(0, np.int64), *rows])
+            is_end = ids == self._newline
+            line_ends = np.flatnonzero(is_end)
+            return ids[~is_end], line_ends - np.arange(len(line_ends))
+        return self._encoded_lines(block) if self.ends_lines else self._encoded_running(block)
 
     def _encoded_lines(self, block: bytes) -> tuple[Ints, Ints]:
-        ids, lengths = self._encoded_many(block.split(b"\n")[:-1])
-        return ids, np.cumsum(lengths)
-
-    def _encoded_many(self, texts: Sequence[bytes]) -> tuple[Ints, Ints]:
-        """The ids of texts, one after the other, and how many each has."""
+        lines = block.split(b"\n")[:-1]
         rows = [np.zeros(0, np.int64)]
-        for begin in range(0, len(texts), _TOGETHER):
-            some = [text.decode() for text in texts[begin : begin + _TOGETHER]]
+        for begin in range(0, len(lines), _TOGETHER):
+            some = [line.decode() for line in lines[begin : begin + _TOGETHER]]
             with refused(f"{self.source} refuses a text"):
                 found = self._library.encode_batch_fast(some, add_special_tokens=False)
             rows += [np.array(encoding.ids, np.int64) for encoding in found]
-        return self._ours(np.concatenate(rows)), np.array([len(row) for row in rows[1:]], np.int64)
+        return self._ours(np.concatenate(rows)), np.cumsum([len(row) for row in rows[1:]], dtype=np.int64)
 
     def _encoded_running(self, block: bytes) -> tuple[Ints, Ints]:
         """As one text, since tokens may hold several newlines and what stands beside them."""
@@ -208,7 +219,10 @@ class SubwordTokenizer:
         return self._ours(np.concatenate(rows)), np.concatenate(line_ends)
 
     def _encoded(self, text: str) -> Ints:
-        return np.array(self._library_encoding(text.encode("utf-8", "replace").decode()).ids, np.int64)
+        text = text.encode("utf-8", "replace").decode()
+        if self._own is not None:
+            return self._own.encode(text)
+        return np.array(self._library_encoding(text).ids, np.int64)
 
     def _library_encoding(self, text: str) -> Any:
         with refused(f"{self.source} refuses the text {text[:40]!r}"):
@@ -227,7 +241,8 @@ class SubwordTokenizer:
 
     @cached_property
     def _newline(self) -> int:
-        return int(self._library.token_to_id(NEWLINE))
+        assert self._own is not None
+        return self._own.vocab[NEWLINE]
 
     def decode(self, ids: NDArray[np.integer[Any]]) -> str:
         """The text of ids; <unk> gives U+FFFD, as do bytes that are not UTF-8, and <s> nothing.
@@ -255,11 +270,11 @@ class SubwordTokenizer:
 
     @cached_property
     def _token_bytes(self) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
-        if self.foreign_ids is None:
-            ids = list(range(len(SPECIALS), self.vocab_size))
+        if self._own is not None:
+            texts = self._own.token_texts()[len(SPECIALS) :]
         else:
-            ids = self.foreign_ids[len(SPECIALS) :].tolist()
-        texts = token_texts(self._parsed, self._library, ids)
+            assert self.foreign_ids is not None
+            texts = token_texts(self._parsed, self._library, self.foreign_ids[len(SPECIALS) :].tolist())
         offsets = np.zeros(len(SPECIALS) + len(texts) + 1, np.uint64)
         np.cumsum([len(text) for text in texts], out=offsets[len(SPECIALS) + 1 :], dtype=np.uint64)
         return np.frombuffer(b"".join(texts), np.uint8), offsets
@@ -285,14 +300,15 @@ def subword_source(name: str) -> int | SubwordTokenizer:
     >>> subword_source("bpe:4096")
     4096
 
-    Raises TokenizerError, MissingDependencyError.
+    Raises TokenizerError, and MissingDependencyError where the library is needed and missing.
     """
-    library()
     given = name.removeprefix(KIND).removeprefix(":")
     if name == KIND:
+        library()
         return DEFAULT_SIZE
     if given.isascii() and given.isdigit() and len(given) < 10:
         check_size(int(given))
+        library()
         return int(given)
     if not given:
         raise TokenizerError("bpe: lacks a number of entries or the name of a tokenizer.json; give bpe:N or bpe:FILE")

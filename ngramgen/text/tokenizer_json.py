@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ngramgen.errors import MissingDependencyError, TokenizerError
+from ngramgen.model import BOS, EOS, UNK
 from ngramgen.text.vocabulary import SPECIALS
 
 SPACE_SIGN = "\u2581"
@@ -21,6 +22,7 @@ SPACE_SIGN = "\u2581"
 _ENDS = ("</s>", "<|endoftext|>", "<|im_end|>", "<eos>", "<|end_of_text|>", "[SEP]")
 _BEGINNINGS = ("<s>", "<|begin_of_text|>", "<|startoftext|>", "<bos>", "[CLS]")
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
+_BPE_OPTIONS = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "ignore_merges")  # none is ours
 _SPACE_DECODERS = {"Replace", "Metaspace", "ByteFallback", "Fuse", "Strip"}
 
 
@@ -30,23 +32,31 @@ def library() -> Any:
         import tokenizers
     except ImportError:
         raise MissingDependencyError(
-            "the tokenizer bpe needs tokenizers; install it with pip install 'ngramgen[neural]'"
+            "to learn the tokenizer bpe, or to read a tokenizer.json of another kind, needs tokenizers; "
+            "install it with pip install 'ngramgen[neural]'"
         ) from None
     return tokenizers
 
 
-def read(text: str, source: str) -> tuple[Any, dict[str, Any]]:
-    """The library's tokenizer for a tokenizer.json, to which special tokens in a text are text, and what it says.
+def parsed(text: str, source: str) -> dict[str, Any]:
+    """What a tokenizer.json says. Raises TokenizerError, which names the source, for what is no JSON."""
+    with refused(f"{source} is no tokenizer.json"):
+        data: dict[str, Any] = json.loads(text)
+    return data
 
-    Raises TokenizerError, which names the source, for what is no tokenizer.json.
+
+def library_tokenizer(text: str, source: str) -> Any:
+    """The library's tokenizer for a tokenizer.json, to which special tokens in a text are text.
+
+    Raises TokenizerError, which names the source, for what is no tokenizer.json, MissingDependencyError.
     """
     module = library()
     with refused(f"{source} is no tokenizer.json"):
-        made, data = module.Tokenizer.from_str(text), json.loads(text)
+        made = module.Tokenizer.from_str(text)
     made.no_truncation()
     made.no_padding()
     made.encode_special_tokens = True
-    return made, data
+    return made
 
 
 @contextmanager
@@ -74,23 +84,34 @@ NEWLINE = next(character for character, byte in byte_characters().items() if byt
 """The newline in a byte-level vocabulary."""
 
 
-def is_own(data: dict[str, Any]) -> bool:
-    """Whether a parsed tokenizer.json is a byte-level BPE of lines, with <unk>, <s> and </s> as ids 0, 1 and 2.
+def is_own(data: Any) -> bool:
+    """Whether a parsed tokenizer.json is a plain byte-level BPE of lines, with <unk>, <s> and </s> as ids 0, 1 and 2.
 
-    All 256 bytes are in its vocabulary, and no token but the newline's own holds a newline.
+    Its vocabulary holds all 256 bytes, and nothing but bytes, and no token but the newline's own holds a newline.
     """
-    model, before = data["model"], data.get("pre_tokenizer") or {}
-    added = [(token["id"], token["content"], token["special"]) for token in data.get("added_tokens", [])]
-    if model.get("type") != "BPE" or before.get("type") != "ByteLevel" or data.get("normalizer") is not None:
+    try:
+        return _is_own_form(data) and _is_own_vocab(data["model"]["vocab"])
+    except (AttributeError, KeyError, TypeError):  # it lacks a part, or has another thing there
         return False
-    if before.get("add_prefix_space") or not before.get("use_regex", True):
+
+
+def _is_own_form(data: dict[str, Any]) -> bool:
+    model, before = data["model"], data["pre_tokenizer"]
+    if model["type"] != "BPE" or any(model.get(option) for option in _BPE_OPTIONS):
         return False
-    if added != [(i, name, True) for i, name in enumerate(SPECIALS)]:
+    if before["type"] != "ByteLevel" or before.get("add_prefix_space") or not before.get("use_regex", True):
         return False
-    vocab: dict[str, int] = model["vocab"]
-    if set(vocab.values()) != set(range(len(vocab))) or not vocab.keys() >= byte_characters().keys():
+    if data.get("normalizer") is not None or data["decoder"]["type"] != "ByteLevel":
         return False
-    return sum(NEWLINE in token for token in vocab) == 1
+    added = [(token["id"], token["content"], token["special"]) for token in data["added_tokens"]]
+    return added == [(i, name, True) for i, name in enumerate(SPECIALS)]
+
+
+def _is_own_vocab(vocab: dict[str, int]) -> bool:
+    characters, text = byte_characters().keys(), "".join(vocab)
+    if not vocab.keys() >= characters >= set(text) or text.count(NEWLINE) != 1:
+        return False
+    return set(vocab.values()) == set(range(len(vocab))) and [vocab.get(name) for name in SPECIALS] == [UNK, BOS, EOS]
 
 
 def added_tokens(data: dict[str, Any]) -> dict[str, int]:

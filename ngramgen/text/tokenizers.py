@@ -1,10 +1,10 @@
 """Tokenizers: how text becomes ids and ids become text again.
 
->>> tokenizer = Tokenizer("word", Vocabulary.from_tokens([b"a", b" rose", b" is"]))
+>>> tokenizer = Tokenizer("word", Vocabulary.from_tokens([b" a", b" rose", b" is"]))
 >>> tokenizer.encode("a rose is red").tolist()
 [3, 4, 5, 0]
 >>> tokenizer.decode(np.array([3, 4]))
-'a rose'
+' a rose'
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,12 @@ from ngramgen.text.splitting import Spans, split_bytes, split_characters, split_
 from ngramgen.text.vocabulary import SPECIALS, Vocabulary
 
 Splitter = Callable[[bytes], Spans]
+Function = Callable[[str], list[str]]
+"""Cuts a line into words that join to it again, as `jieba.lcut` does."""
 
 KINDS = ("word", "whitespace", "char", "byte", "nltk:NAME")
+PYTHON = "python:"
+"""Before the name of the function of Python that cuts the text; no file holds it and no name is ever imported."""
 UNKNOWN_SIGN = "\N{REPLACEMENT CHARACTER}"
 
 _STANDS_ALONE = "\u4e00"  # no space is put before an ideograph, and it joins with nothing
@@ -40,15 +44,19 @@ _SPLITTERS: dict[str, Splitter] = {
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A way of splitting and a vocabulary. ``kind`` is one of `KINDS`; splitting by another raises TokenizerError."""
+    """A way of splitting and a vocabulary. ``kind`` is one of `KINDS`; splitting by another raises TokenizerError.
+
+    With a ``function`` it is that function's, and ``kind`` is `kind_of` it; without, such a kind can but decode.
+    """
 
     kind: str
     vocabulary: Vocabulary
+    function: Function | None = None
 
     @cached_property
     def split(self) -> Splitter:
         """The splitter of blocks of whole lines."""
-        return splitter(self.kind)
+        return splitter(self.function or self.kind)
 
     @property
     def vocab_size(self) -> int:
@@ -145,12 +153,22 @@ def _line(text: str) -> bytes:
     return text.replace("\n", " ").encode("utf-8", "replace") + b"\n"
 
 
-def splitter(kind: str) -> Splitter:
-    """The function that splits blocks for a kind of tokenizer. Raises TokenizerError, MissingDependencyError."""
+def splitter(kind: str | Function) -> Splitter:
+    """The function that splits blocks for a kind of tokenizer, or by a function that cuts a line.
+
+    Raises TokenizerError, MissingDependencyError.
+    """
+    if not isinstance(kind, str):
+        return partial(_split_by, kind)
     if kind in _SPLITTERS:
         return _SPLITTERS[kind]
     if kind.startswith("nltk:"):
         return _nltk_splitter(kind.removeprefix("nltk:"))
+    if kind.startswith(PYTHON):
+        name = kind.removeprefix(PYTHON)
+        raise TokenizerError(
+            f"words are cut by the Python function {name}, which no file holds; pass it: load(PATH, tokenizer=FUNCTION)"
+        )
     if kind == "bpe" or kind.startswith("bpe:"):
         raise TokenizerError(f"the tokenizer {kind} does not cut text into words; the others are {', '.join(KINDS)}")
     raise TokenizerError(
@@ -161,6 +179,31 @@ def splitter(kind: str) -> Splitter:
 def fixed_vocabulary(kind: str) -> Vocabulary | None:
     """The vocabulary of a tokenizer that does not learn it from the corpus: the 256 bytes."""
     return Vocabulary.from_tokens([bytes([b]) for b in range(256)]) if kind == "byte" else None
+
+
+def kind_of(function: Function) -> str:
+    """The kind of a tokenizer that is a function: where it was made and its name, for people to read.
+
+    >>> import textwrap
+    >>> kind_of(textwrap.wrap)
+    'python:textwrap:wrap'
+    """
+    module = getattr(function, "__module__", "builtins")
+    return f"{PYTHON}{module}:{getattr(function, '__name__', type(function).__name__)}"
+
+
+def _split_by(function: Function, block: bytes) -> Spans:
+    return split_strings([_function_tokens(function, line) for line in block.decode().split("\n")[:-1]])
+
+
+def _function_tokens(function: Function, line: str) -> list[str]:
+    tokens = function(line) if line else []
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens) or "".join(tokens) != line:
+        raise TokenizerError(
+            f"the tokenizer {kind_of(function)} must cut a line into a list of strings that join to it again, white "
+            f"space too, which it does not do with {line[:40]!r}"
+        )
+    return tokens
 
 
 def _nltk_splitter(name: str) -> Splitter:

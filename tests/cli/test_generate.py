@@ -200,7 +200,7 @@ def test_interrupted_output(invoke: Invoke, model_path: Path, tmp_path: Path, mo
 
 
 def test_growing_on_a_terminal(start: Start, invoke: Invoke, model_path: Path) -> None:
-    """On a terminal a single text is streamed, and is the one that a pipe gets."""
+    """On a terminal a single text is streamed, and is the one that a pipe gets, and that comes among many."""
     ours, theirs = terminal()
     arguments = ["generate", "Once upon a", "-m", model_path, "--seed", 4, "--max-new-tokens", 20]
     with start(*arguments, stdout=theirs) as process:
@@ -209,6 +209,7 @@ def test_growing_on_a_terminal(start: Start, invoke: Invoke, model_path: Path) -
         assert process.communicate()[1] == b""
     os.close(ours)
     assert shown == invoke(*arguments).stdout
+    assert invoke(*arguments, "-n", 2).stdout.startswith(shown)
 
 
 def test_bar_on_a_terminal(start: Start, model_path: Path, tmp_path: Path) -> None:

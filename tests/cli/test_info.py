@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 import ngramgen
 from ngramgen.cli import main
+from tests.shipping import Ship
 
 Invoke = Callable[..., Result]
 
@@ -45,8 +46,27 @@ def test_arpa(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
     assert "3-grams" in result.stdout
 
 
-def test_missing_model(invoke: Invoke) -> None:
+def test_shipped_models(invoke: Invoke, model_path: Path, ship: Ship) -> None:
+    """A name is a shipped model, no name the default one; a folder with an n-gram alone is as its file."""
+    files = {"model.ngram": model_path.read_bytes()}
+    ship(english=files, other={"model.ngram": b"damaged"})
+    expected = invoke("info", model_path).stdout
+    assert invoke("info").stdout == invoke("info", "english").stdout == expected
+    assert "other/model.ngram" in invoke("info", "other").stderr
+
+
+def test_a_notice(invoke: Invoke, model_path: Path, tmp_path: Path) -> None:
+    """What is described where the network is missing is the n-gram, and that is said."""
+    (tmp_path / "model.ngram").write_bytes(model_path.read_bytes())
+    (tmp_path / "hybrid.json").write_text("{}")
+    result = invoke("info", tmp_path)
+    assert result.stdout == invoke("info", model_path).stdout
+    assert result.stderr == f"{tmp_path} holds no network, so the n-gram answers alone\n"
+
+
+def test_missing_model(invoke: Invoke, ship: Ship) -> None:
     """A model that is not there fails with its name; without a name we are told how to get one."""
+    ship()
     result = invoke("info", "none.ngram")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "none.ngram" in result.stderr

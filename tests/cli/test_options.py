@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ngramgen.cli.options import SectionedCommand, model_option, sampling_options
-from ngramgen.textmodel import split_options
+from ngramgen.defaults import options_of
 
 
 @click.command(cls=SectionedCommand)
@@ -17,7 +17,7 @@ from ngramgen.textmodel import split_options
 @sampling_options
 def command(model: str | None, **options: Any) -> None:
     """Print the options."""
-    click.echo(repr(split_options(options)))
+    click.echo(repr(options_of(options)))
 
 
 def parsed(*words: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def test_values_are_those_of_python(words: list[str], name: str, value: Any) -> 
     options = parsed(*words)
     del options["model"]
     assert options[name] == value
-    split_options(options)
+    options_of(options)
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_bombs(name: str, path: Path) -> None:
     [
         (0, b"\x88", "not an ngramgen model file"),
         (6, b"\n\n", "not an ngramgen model file"),  # what a transfer as text does
-        (8, b"\2\0\0\0", "version 2 of the format"),
+        (8, b"\3\0\0\0", "version 3 of the format"),
         (8, b"\0\0\0\0", "version 0 of the format"),
         (12, b"\xff\xff\xff\xff", "claims 4294967295 bytes"),
         (12, b"\0\0\x11\0", "claims 1114112 bytes"),
@@ -284,3 +284,49 @@ def test_failure_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch
     file.write(path, {}, {})
     assert file.read(path) == ({}, {})
     assert same(mapped, ARRAYS)
+
+
+def test_compressed(tmp_path: Path) -> None:
+    """A compressed file says that it is of version 2, gives the same arrays, and is refused where it is damaged."""
+    plain, small = tmp_path / "plain.ngram", tmp_path / "small.ngram"
+    arrays: Arrays = {**ARRAYS, "children.2": np.arange(5000, dtype=np.uint32)}
+    file.write(plain, META, arrays)
+    file.write(small, META, arrays, compress=True)
+    assert (plain.read_bytes()[8], small.read_bytes()[8]) == (1, 2)
+    assert small.stat().st_size < plain.stat().st_size / 4
+    meta, found = file.read(small, verify=True)
+    assert meta == META
+    assert same(found, arrays)
+
+
+def test_compressed_and_damaged(tmp_path: Path) -> None:
+    """A compressed file with any byte turned is refused, or its sums tell, or the byte was padding."""
+    path, damaged = tmp_path / "small.ngram", tmp_path / "damaged.ngram"
+    file.write(path, META, ARRAYS, compress=True)
+    whole = path.read_bytes()
+    told = 0
+    for place in range(len(whole)):
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            found = file.read(damaged, verify=True)[1]
+        except ModelFormatError:
+            told += 1
+        else:
+            assert same(found, ARRAYS)
+            assert whole[place] == 0
+    assert told > 100
+
+
+def test_unknown_packing(path: Path) -> None:
+    """A way of packing that is not known, and one in a file of version 1, are refused."""
+    header, body = parts(path)
+    for section in header["sections"]:
+        section["packing"] = "zip"
+    put(path, header, body)
+    with pytest.raises(ModelFormatError, match="form of version 1"):
+        file.read(path)
+    data = bytearray(path.read_bytes())
+    data[8] = 2
+    path.write_bytes(data)
+    with pytest.raises(ModelFormatError, match="unknown way 'zip'"):
+        file.read(path)

@@ -271,11 +271,13 @@ def test_stop_strings_are_found_where_streaming_finds_them(
 
 
 def test_a_stop_string_before_an_unfinished_character(toy: Toy) -> None:
-    """It is seen once the character is whole, or no more bytes can come: as in a stream."""
-    probs = np.array([[0, 0, 0, 1.0]] * 4)
-    model = toy([b"a\xc3"], probs=probs)
-    (one,) = beam_search(model, [], SamplingOptions(max_new_tokens=2, num_beams=2, stop=("a",)))
-    assert (one.ids.tolist(), one.finish_reason, one.text_end) == ([3, 3], "stop", 0)
+    """It is seen once the character is whole, and never if it is cut: as in a stream."""
+    probs = np.zeros((5, 5))
+    probs[[0, 1, 2, 3, 4], [3, 3, 3, 4, 3]] = 1
+    model = toy([b"a\xc3", b"\xa9"], probs=probs)
+    for most, expected in ((1, ([], "length", None)), (2, ([3, 4], "stop", 0)), (3, ([3, 4], "stop", 0))):
+        (one,) = beam_search(model, [], SamplingOptions(max_new_tokens=most, num_beams=2, stop=("a",)))
+        assert (one.ids.tolist(), one.finish_reason, one.text_end) == expected
 
 
 def test_an_end_that_is_put_off(toy: Toy) -> None:

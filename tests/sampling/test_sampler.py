@@ -11,7 +11,7 @@ import pytest
 import ngramgen
 from ngramgen.errors import OptionError
 from ngramgen.sampling import Generated, SamplingOptions, generate, stepping, stream
-from ngramgen.sampling.sampler import own_way
+from ngramgen.sampling.direct import own_way
 from ngramgen.text.splitting import split_words
 from ngramgen.textmodel import Generation, TextModel
 
@@ -234,6 +234,8 @@ EVERY_FILTER: list[dict[str, Any]] = [
     {"temperature": 0.0, "repetition_penalty": 1.3},
     {"max_time": 1000.0, "stop": (",", "the")},
     {"top_k": 30, "stop": (",", "the")},
+    {"end_sentence": True},
+    {"end_sentence": True, "temperature": 0.7, "stop": ("the",)},
     {"max_copied_words": 5},
     {"max_copied_words": 5, "top_k": 20, "top_p": 0.95},
     {"max_copied_words": 5, "temperature": 0.7},
@@ -247,6 +249,7 @@ FAST: list[dict[str, Any]] = [
     {"max_copied_words": 5},
     {"max_copied_words": 3, "top_k": 50, "temperature": 0.8},
     {"max_copied_words": 3, "top_k": 3},
+    {"end_sentence": True},
 ]
 
 

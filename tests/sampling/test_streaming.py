@@ -47,7 +47,7 @@ def test_no_piece_splits_a_character_or_is_empty(toy: Toy) -> None:
     probs[5, 3] = 1
     probs[0, 2] = probs[2, 2] = 1
     model = toy([bytes([b]) for b in "€".encode()], probs=probs)
-    assert list(stream_text(model, [], SamplingOptions(max_new_tokens=7))) == ["€", "€", "\ufffd"]
+    assert list(stream_text(model, [], SamplingOptions(max_new_tokens=7))) == ["€", "€"]
 
 
 def test_the_beginning_of_a_stop_string_waits(toy: Toy) -> None:

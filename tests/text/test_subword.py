@@ -28,7 +28,7 @@ LINES = [
 ]
 BLOCK = "".join(f"{line}\n" for line in LINES).encode()
 TEXT = st.text(
-    st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from(" \t\r\n\0'’.theow\u0301中😀\u200d")),
+    st.one_of(st.characters(exclude_categories=["Cs", "Cn"]), st.sampled_from(" \t\r\n\0'’.theow\u0301中😀\u200d")),
     max_size=30,
 )
 
@@ -367,9 +367,29 @@ def test_a_tokenizer_that_refuses_a_text() -> None:
             refused()
 
 
-def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the pip command that brings it is told."""
+def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without it our own tokenizer runs; for all else the pip command that brings it is told."""
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    for needs in (lambda: subword_source("bpe"), lambda: SubwordTokenizer.from_json("{}", "x")):
+    path = tmp_path / "tokenizer.json"
+    path.write_text(OWN.json, encoding="utf-8")
+    alone = subword_source(f"bpe:{path}")
+    assert isinstance(alone, SubwordTokenizer)
+    assert alone.decode(alone.encode("the lower\n")) == "the lower\n"
+    for needs in (
+        lambda: subword_source("bpe"),
+        lambda: subword_source("bpe:300"),
+        lambda: SubwordTokenizer.train([BLOCK], 300),
+        lambda: SubwordTokenizer.from_json("{}", "x"),
+        lambda: SubwordTokenizer.from_json(FOREIGN["gpt2"].to_str(), "x"),
+    ):
         with pytest.raises(MissingDependencyError, match=r"pip install 'ngramgen\[neural\]'"):
             needs()
+
+
+@pytest.mark.parametrize("merge", [["t", "qq"], ["", "t"], ["t"], 5])
+def test_a_merge_that_makes_no_token(merge: Any) -> None:
+    """A tokenizer.json of ours with one is refused."""
+    data = json.loads(OWN.json)
+    data["model"]["merges"].append(merge)
+    with pytest.raises(TokenizerError, match=r"x is no tokenizer\.json: "):
+        SubwordTokenizer.from_json(json.dumps(data), "x")

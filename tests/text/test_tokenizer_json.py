@@ -83,18 +83,30 @@ def test_what_is_own() -> None:
         "model": {"type": "BPE", "vocab": vocab},
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True},
         "normalizer": None,
+        "decoder": {"type": "ByteLevel"},
         "added_tokens": added,
     }
     assert is_own(right)
+    assert not is_own(None)
+    for part in right.keys() - {"normalizer"}:
+        assert not is_own({name: value for name, value in right.items() if name != part})
     for wrong in (
         {"model": {"type": "WordPiece", "vocab": vocab}},
         {"model": {"type": "BPE", "vocab": {k: i for k, i in vocab.items() if k != "ÿ"}}},
         {"model": {"type": "BPE", "vocab": vocab | {"aĊ": len(vocab)}}},
         {"model": {"type": "BPE", "vocab": vocab | {"aa": len(vocab) + 1}}},
+        {"model": {"type": "BPE", "vocab": vocab | {"中": len(vocab)}}},
+        {"model": {"type": "BPE", "vocab": vocab | {"<s>": 2, "</s>": 1}}},
+        {"model": {"type": "BPE", "vocab": vocab, "dropout": 0.1}},
+        {"model": {"type": "BPE", "vocab": vocab, "continuing_subword_prefix": "##"}},
+        {"model": {"type": "BPE", "vocab": vocab, "end_of_word_suffix": "_"}},
+        {"model": {"type": "BPE", "vocab": vocab, "ignore_merges": True}},
+        {"model": []},
         {"pre_tokenizer": None},
         {"pre_tokenizer": right["pre_tokenizer"] | {"add_prefix_space": True}},
         {"pre_tokenizer": right["pre_tokenizer"] | {"use_regex": False}},
         {"normalizer": {"type": "NFC"}},
+        {"decoder": {"type": "WordPiece"}},
         {"added_tokens": added[:2]},
         {"added_tokens": [*added, {"id": 4, "content": "#", "special": True}]},
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from ngramgen.errors import MissingDependencyError, TokenizerError
 from ngramgen.model import BOS, EOS, UNK
-from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, splitter, with_borders
+from ngramgen.text.tokenizers import Tokenizer, fixed_vocabulary, kind_of, splitter, with_borders
 from ngramgen.text.vocabulary import Vocabulary, VocabularyBuilder
 
 TEXT = st.text(
@@ -219,3 +220,37 @@ def test_decode_many(kind: str, data: st.DataObject) -> None:
         rows += [[3 + byte for byte in data.draw(st.binary(max_size=5) | st.just(b"a\n\xe4"))] for _ in rows]
     listed = [np.array(row, np.int32) for row in rows]
     assert tokenizer.decode_many(listed) == [tokenizer.decode(row) for row in listed]
+
+
+def pairs(line: str) -> list[str]:
+    """Words of two characters each."""
+    return [line[i : i + 2] for i in range(0, len(line), 2)]
+
+
+def test_a_function_cuts() -> None:
+    """Its words are the tokens, white space as it gives it, and its name is the kind."""
+    spans = splitter(pairs)("学而时 习\n\nab\n".encode())
+    assert [token.decode() for token in spans.tokens()] == ["学而", "时 ", "习", "ab"]
+    assert spans.line_ends.tolist() == [3, 3, 4]
+    kind = kind_of(pairs)
+    assert kind == f"python:{__name__}:pairs"
+    tokenizer = Tokenizer(kind, Vocabulary.from_tokens(spans.tokens()), pairs)
+    assert tokenizer.encode("ab习").tolist() == [6, 5]
+    assert tokenizer.decode(tokenizer.encode("学而时 习")) == "学而时 习"
+
+
+@pytest.mark.parametrize("function", [str.split, iter, len, lambda line: [5], lambda line: None, lambda line: line])
+def test_words_that_do_not_join_to_their_line(function: Any) -> None:
+    """A function that loses white space, or gives no list of strings, is told with its name and the line."""
+    with pytest.raises(TokenizerError, match=r"python:\w+.*:.* must cut a line into a list .* not do with 'a b'"):
+        splitter(function)(b"a b\n")
+
+
+def test_a_function_is_not_imported() -> None:
+    """Without it ids become text, and text is an error that says what to pass."""
+    tokenizer = Tokenizer("python:antigravity:cut", Vocabulary.from_tokens([b"a", b" b"]))
+    assert tokenizer.decode(np.array([3, 4])) == "a b"
+    assert len(tokenizer.encode("")) == 0
+    with pytest.raises(TokenizerError, match=r"Python function antigravity:cut, .* load\(PATH, tokenizer=FUNCTION\)"):
+        tokenizer.encode("a b")
+    assert "antigravity" not in sys.modules
