@@ -65,13 +65,13 @@ def chinese(data: Path) -> Parts:
 
 
 def in_both_scripts(lines: Iterable[str]) -> Iterator[str]:
-    """Each line, and behind it the same in simplified characters where that is another. Needs the package opencc."""
-    simplified = _simplifier()
-    for line in lines:
-        yield line
-        other = simplified(line)
-        if other != line:
-            yield other
+    """All lines, and behind them those that are another in simplified characters. Needs the package opencc.
+
+    Not one behind the other: a network would learn to copy, and what it is measured on would be half given away.
+    """
+    lines, simplified = list(lines), _simplifier()
+    yield from lines
+    yield from (other for line in lines if (other := simplified(line)) != line)
 
 
 def _simplifier() -> Callable[[str], str]:

@@ -94,7 +94,7 @@ RECIPES = {
         Recipe(
             "english",
             english_texts,
-            max_ngrams=2_600_000,
+            max_ngrams=3_200_000,
             minutes=112,
             settings={"value_embeddings": 3, "evaluations": 28},
             generation={"temperature": 0.8, "top_p": 0.95, "max_new_tokens": 160, "end_sentence": True},
@@ -109,7 +109,7 @@ RECIPES = {
         Recipe(
             "chinese",
             chinese_texts,
-            max_ngrams=1_000_000,
+            max_ngrams=1_900_000,
             order=4,
             minutes=35,
             settings={"evaluations": 10},

@@ -113,7 +113,7 @@ STYLES = {
             "play",
             "speeches of a play by Shakespeare",
             "shakespeare",
-            options={"max_new_tokens": 160, "end_sentence": True},
+            options={"min_new_tokens": 60, "max_new_tokens": 160, "end_sentence": True},
             line_break=((" // ", "\n\n"), (" / ", "\n")),
         ),
         _poem("poem", "a Chinese poem of four lines of five characters", 5),

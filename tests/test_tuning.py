@@ -120,7 +120,7 @@ def test_what_is_no_hybrid(folder: Path, text: Path, tmp_path: Path) -> None:
     (folder / "model.ngram").rename(tmp_path / "ngram" / "model.ngram")
     with pytest.raises(OptionError, match=r"holds a network alone: there is no model\.ngram in it"):
         tune(folder, text)
-    with pytest.raises(ModelNotFoundError, match="is a folder without a network"):
+    with pytest.raises(OptionError, match=r"model\.ngram is no network; name the folder of one"):
         tune(tmp_path / "ngram", text)
     with pytest.raises(ModelNotFoundError, match="there is no model"):
         tune(tmp_path / "nowhere", text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import itertools
 import os
 import re
 import shutil
@@ -108,6 +109,12 @@ def run_python(code: str, names: dict[str, object]) -> str:
     return printed.getvalue()
 
 
+def lacks(block: Block) -> str | None:
+    """A module that a block needs and that is not installed."""
+    needed = (word.removeprefix("needs=") for word in block.words if word.startswith("needs="))
+    return next((module for module in needed if importlib.util.find_spec(module) is None), None)
+
+
 def run(block: Block, folder: Path, names: dict[str, object]) -> str:
     """What a block writes or prints, in the current folder."""
     return run_shell(block.code, folder) if block.language == "sh" else run_python(block.code, names)
@@ -145,10 +152,8 @@ def test_page_is_true(chain: list[Block], tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     names = begin(tmp_path)
     for block in chain:
-        for word in block.words:
-            name, _, module = word.partition("=")
-            if name == "needs" and importlib.util.find_spec(module) is None:
-                pytest.skip(f"{block.place} needs the module {module}")
+        if lacking := lacks(block):
+            pytest.skip(f"{block.place} needs the module {lacking}")
         output = run(block, tmp_path, names)
         if block.output is not None:
             assert is_shown(output, block.output), f"{block.place} shows something else than:\n{output}"
@@ -198,7 +203,7 @@ def refresh(page: Path) -> None:
     for chain in chains_of(page):
         with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
             names = begin(Path(name))
-            for block in chain:
+            for block in itertools.takewhile(lambda block: lacks(block) is None, chain):
                 output = "".join(line.rstrip() + "\n" for line in run(block, Path(name), names).splitlines())
                 if block.output is not None and not is_shown(output, block.output):
                     new.append((block, output))

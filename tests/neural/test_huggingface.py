@@ -314,7 +314,7 @@ def test_generation(kind: Export, prompt: str) -> None:
     assert [one.text for one in made] == [one.text for one in again]
     for one in made:
         assert one.text == prompt + one.generated_text
-        assert len(one.ids) == 24 or one.finish_reason == "eos"
+        assert 20 < len(one.ids) <= 24 or one.finish_reason == "eos"  # an unfinished character is left out
     assert "".join(model.stream(prompt, seed=4, max_new_tokens=24)) == made[0].generated_text
 
 
@@ -329,7 +329,10 @@ def test_likelihood_of_what_is_generated(kind: Export) -> None:
 
 
 def test_beams_and_next(kind: Export) -> None:
-    """Beam search finds at least the greedy text's likelihood, and `next` begins with the greedy token."""
+    """Beam search finds at least the greedy text's likelihood, and `next` begins with the greedy token.
+
+    But for bytes that begin no character, which are not drawn.
+    """
     model = ngramgen.load(kind.folder)
     options = {"max_new_tokens": 6, "min_new_tokens": 6, "length_penalty": 0.0}
     (best,) = model.generate_all("the cat", num_beams=4, **options)
@@ -337,7 +340,9 @@ def test_beams_and_next(kind: Export) -> None:
     assert best.logprob is not None
     assert greedy.logprob is not None
     assert best.logprob >= greedy.logprob - 1e-4
-    assert model.next("the cat", k=3)[0].token == model.tokenizer.token(int(greedy.ids[0]))
+    tokens = [one.token for one in model.next("the cat", k=100)]
+    whole = next(token for token in tokens if "\ufffd" not in token)
+    assert model.tokenizer.token(int(greedy.ids[0])) in (whole, "\ufffd")
 
 
 def test_perplexity(kind: Export) -> None:

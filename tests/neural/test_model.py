@@ -424,7 +424,7 @@ def test_the_same_text(temperature: float, own: OnnxModel, all_are_read: None) -
     options = SamplingOptions(max_new_tokens=40, min_new_tokens=40, temperature=temperature)
     for seed in range(1 if temperature == 0 else 12):
         expected = list(stream(own, [5, 9, 7], options, seed=seed))
-        assert len(expected) == 40
+        assert 36 < len(expected) <= 40  # an unfinished character is left out
         text = np.array([BOS, 5, 9, 7, *expected])
         windowed = Windowed(text, seed)
         model = own.speculating(windowed)
@@ -438,7 +438,10 @@ class Windowed(Guessing):
     given = 0
 
     def draft(self, ids: Any, most: int) -> Any:
-        place = next(i for i in range(len(self.text)) if np.array_equal(self.text[i : i + len(ids)], ids))
+        places = (i for i in range(len(self.text)) if np.array_equal(self.text[i : i + len(ids)], ids))
+        place = next(places, None)
+        if place is None:  # within an unfinished character at the end
+            return []
         self.given += most
         whole, self.text = self.text, self.text[place:]
         found = super().draft(ids, most)

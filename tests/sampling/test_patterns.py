@@ -120,7 +120,7 @@ def test_a_lone_surrogate_matches_nothing() -> None:
 
 
 @given(st.lists(UNANCHORED, min_size=1, max_size=2))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_the_automaton_is_the_smallest(patterns: list[str]) -> None:
     """All states are reached, all lead to acceptance, and no two of them accept the same continuations."""
     automaton = compile_pattern(*patterns)
