@@ -283,7 +283,7 @@ def test_lenient_does_without_sentence_marks(tmp_path: Path) -> None:
     assert set(tokens) == {"[s]", "[/s]", "a", "bé"}
 
 
-@pytest.mark.parametrize("name", set(BROKEN) - set(LENIENT) - {"too few", "too many", "huge count"})
+@pytest.mark.parametrize("name", sorted(set(BROKEN) - set(LENIENT) - {"too few", "too many", "huge count"}))
 def test_lenient_still_refuses_damage(tmp_path: Path, name: str) -> None:
     """What cannot be meant is refused in both modes."""
     text = BROKEN[name][0]
