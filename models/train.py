@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ import texts_chinese
 
 import ngramgen
 from ngramgen.atomic import replacing
-from ngramgen.neural.training import train_network
+from ngramgen.neural.training import NetworkCorpus, train_network
 from ngramgen.tuning import tune
 
 MODELS = Path(__file__).resolve().parent
@@ -140,7 +139,7 @@ def main() -> None:
     options = arguments()
     recipe, work = RECIPES[options.model], options.work / options.model
     if options.minutes is not None:
-        recipe = Recipe(**{**recipe.__dict__, "minutes": options.minutes})
+        recipe = replace(recipe, minutes=options.minutes)
     folder = work / "model"
     folder.mkdir(parents=True, exist_ok=True)
     prepare(recipe, options.data, work)
@@ -181,7 +180,7 @@ def network(recipe: Recipe, work: Path) -> None:
     folder = work / "network"
     is_begun = (folder / "training" / "latest.pt").exists()
     train_network(
-        ngramgen_corpus(work),
+        NetworkCorpus([work / "train.txt"], [work / "test.txt"]),
         folder,
         seconds=recipe.minutes * 60,
         seed=SEED,
@@ -193,12 +192,6 @@ def network(recipe: Recipe, work: Path) -> None:
     )
     for name in SMALL_NETWORK:
         shutil.copyfile(folder / name, work / "model" / name)
-
-
-def ngramgen_corpus(work: Path) -> Any:
-    from ngramgen.neural.training import NetworkCorpus
-
-    return NetworkCorpus([work / "train.txt"], [work / "test.txt"])
 
 
 def ngram(recipe: Recipe, work: Path) -> float:
@@ -230,7 +223,7 @@ def measured(recipe: Recipe, work: Path, ngram_seconds: float) -> dict[str, Any]
         for part in parts
     }
     say(f"bits per byte: {bits}")
-    facts: dict[str, Any] = {"bits_per_byte": bits, "ngram_seconds": round(ngram_seconds), "cpu": platform.machine()}
+    facts: dict[str, Any] = {"bits_per_byte": bits, "ngram_seconds": round(ngram_seconds)}
     if recipe.minutes:
         facts["training"] = json.loads((work / "model" / "training.json").read_text())
     return facts

@@ -15,7 +15,7 @@ from ngramgen.hybrid.model import HybridModel
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
 from ngramgen.ngram.model import NgramModel
-from tests.hybrid.tiny import PARTS, write_hybrid
+from tests.hybrid.tiny import PARTS
 from tests.neural.tiny import write_own
 from tests.shipping import Ship
 
@@ -68,12 +68,12 @@ def test_none(ship: Ship) -> None:
 
 
 def test_shipped_models(
-    ship: Ship, hybrid: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ship: Ship, untuned_folder: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No name is the default, a name is the shipped model, and what has that name in this folder comes first."""
-    models = ship(english=hybrid, small={"model.ngram": (folder / "m.ngram").read_bytes()})
+    models = ship(english=untuned_folder, small={"model.ngram": (folder / "m.ngram").read_bytes()})
     assert isinstance(load().model, HybridModel)
-    assert load("english", neural="never").score(QUERY) == load(hybrid, neural="never").score(QUERY)
+    assert load("english", neural="never").score(QUERY) == load(untuned_folder, neural="never").score(QUERY)
     found = load("small", verify=True)
     assert (found.model.order, found.notices) == (3, [])
     with pytest.raises(OptionError, match="is no network; name the folder of one"):
@@ -88,9 +88,9 @@ def test_shipped_models(
     assert isinstance(load().model, HybridModel)
 
 
-def test_the_default_without_onnxruntime(ship: Ship, hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_without_onnxruntime(ship: Ship, untuned_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its n-gram answers, and that is said once."""
-    ship(english=hybrid)
+    ship(english=untuned_folder)
     monkeypatch.setattr("ngramgen.loading.find_spec", lambda name: None)
     found = load()
     assert isinstance(found.model, NgramModel)
@@ -272,16 +272,6 @@ def test_precision_of_a_network_alone(folder: Path) -> None:
         load(folder / "m.ngram").embed("a rose")
 
 
-@pytest.fixture(scope="module")
-def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network of ours with an n-gram of its tokens beside it."""
-    for name in ("onnx", "onnxruntime", "tokenizers"):
-        pytest.importorskip(name)
-    folder = tmp_path_factory.mktemp("hybrid")
-    write_hybrid(folder)
-    return folder
-
-
 @pytest.mark.parametrize(("neural", "kind"), PARTS)
 def test_a_folder_with_both(neural: str | None, kind: type, hybrid_folder: Path) -> None:
     """It is their mixture unless another part is asked for; nothing is to be told."""
@@ -291,12 +281,12 @@ def test_a_folder_with_both(neural: str | None, kind: type, hybrid_folder: Path)
     assert str(found.generate("the cat", seed=1, max_new_tokens=3)).startswith("the cat")
 
 
-def test_the_precision_of_a_hybrid(hybrid: Path) -> None:
+def test_the_precision_of_a_hybrid(untuned_folder: Path) -> None:
     """It is that of its network."""
-    assert load(hybrid).description()["precision"] == "int8"
-    assert load(hybrid, "float32").description()["precision"] == "float32"
+    assert load(untuned_folder).description()["precision"] == "int8"
+    assert load(untuned_folder, "float32").description()["precision"] == "float32"
     with pytest.raises(OptionError, match="leaves the network out, so there is no precision to choose"):
-        load(hybrid, "float32", neural="never")
+        load(untuned_folder, "float32", neural="never")
 
 
 def test_a_network_alone(network: Path) -> None:
@@ -369,7 +359,7 @@ def test_a_budget(hybrid_folder: Path) -> None:
         assert (about["neural"], about["neural_budget"], about.get("max_ms_per_token")) == ("auto", budget, limit)
 
 
-def test_no_budget(hybrid_folder: Path, hybrid: Path) -> None:
+def test_no_budget(hybrid_folder: Path, untuned_folder: Path) -> None:
     """A share or a time out of its range, beside another part of the network, or for a folder without a gate."""
     for share in (-0.1, 1.1, float("nan"), True, "0.5"):
         with pytest.raises(OptionError, match="the neural budget must be a number from 0 to 1"):
@@ -381,23 +371,23 @@ def test_no_budget(hybrid_folder: Path, hybrid: Path) -> None:
         with pytest.raises(OptionError, match=f"a budget of calls or of time is for neural 'auto', not '{neural}'"):
             load(hybrid_folder, neural=neural, neural_budget=0.5)
     with pytest.raises(OptionError, match=r"nothing tells yet where .* ngramgen tune .* --on TEXTFILE"):
-        load(hybrid, neural="auto")
+        load(untuned_folder, neural="auto")
 
 
-def test_without_onnxruntime(hybrid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime(untuned_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The n-gram of a folder answers and says why; it says nothing where the network was not wanted."""
     monkeypatch.setattr("ngramgen.loading.find_spec", lambda name: None)
-    found = load(hybrid)
+    found = load(untuned_folder)
     assert isinstance(found.model, NgramModel)
     assert found.notices == [
         "onnxruntime is not installed, so the n-gram answers alone: pip install 'ngramgen[neural]'"
     ]
-    assert load(hybrid, neural="never").notices == []
+    assert load(untuned_folder, neural="never").notices == []
 
 
-def test_a_damaged_network(hybrid: Path, tmp_path: Path) -> None:
+def test_a_damaged_network(untuned_folder: Path, tmp_path: Path) -> None:
     """The n-gram answers alone and tells what is wrong; where the network alone is wanted that is an error."""
-    copy = Path(shutil.copytree(hybrid, tmp_path / "copy"))
+    copy = Path(shutil.copytree(untuned_folder, tmp_path / "copy"))
     whole = (copy / "model_int8.onnx").read_bytes()
     (copy / "model_int8.onnx").write_bytes(whole[: len(whole) // 2])
     for neural in (None, "always"):
@@ -410,13 +400,13 @@ def test_a_damaged_network(hybrid: Path, tmp_path: Path) -> None:
         load(copy, neural="only")
 
 
-def test_hybrids_that_are_none(hybrid: Path, tmp_path: Path) -> None:
+def test_hybrids_that_are_none(untuned_folder: Path, tmp_path: Path) -> None:
     """Other tokens, another order than the weights are for, and damage are told with the file or the way out."""
-    copy = Path(shutil.copytree(hybrid, tmp_path / "copy"))
+    copy = Path(shutil.copytree(untuned_folder, tmp_path / "copy"))
     ngramgen.train(TEXT, order=2, tokenizer="bpe:270").save(copy / "model.ngram")
     with pytest.raises(TokenizerError, match="different tokenizers; train one with the other's"):
         load(copy)
-    shutil.copy(hybrid / "model.ngram", copy)
+    shutil.copy(untuned_folder / "model.ngram", copy)
     (copy / "hybrid.json").write_text("{")
     with pytest.raises(ModelFormatError, match=r"hybrid\.json cannot be read .*; tune the model again"):
         load(copy)

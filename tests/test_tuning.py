@@ -14,23 +14,13 @@ from ngramgen import tuning
 from ngramgen.errors import CorpusError, ModelNotFoundError, OptionError
 from ngramgen.loading import load
 from ngramgen.tuning import tune
-from tests.hybrid.tiny import UNSEEN, write_hybrid, write_ngram
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hybrid that nobody has tuned."""
-    for name in ("onnx", "onnxruntime", "tokenizers"):
-        pytest.importorskip(name)
-    folder = tmp_path_factory.mktemp("hybrid")
-    write_hybrid(folder)
-    return folder
+from tests.hybrid.tiny import UNSEEN, write_ngram
 
 
 @pytest.fixture
-def folder(source: Path, tmp_path: Path) -> Path:
+def folder(untuned_folder: Path, tmp_path: Path) -> Path:
     """A copy to write into."""
-    return Path(shutil.copytree(source, tmp_path / "hybrid"))
+    return Path(shutil.copytree(untuned_folder, tmp_path / "hybrid"))
 
 
 @pytest.fixture

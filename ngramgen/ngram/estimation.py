@@ -22,7 +22,7 @@ from ngramgen.model import BOS, EOS, UNK
 from ngramgen.ngram.counting import BLOCK, OrderCounts
 from ngramgen.ngram.scramble import Scramble
 from ngramgen.ngram.smoothing import Discount, ModifiedKneserNey, Smoothing
-from ngramgen.ngram.table import GramOrder, NgramTable, code_bits, pack, place_shifts
+from ngramgen.ngram.table import NgramTable, gram_order, kept_children
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.integer[Any]]
@@ -279,18 +279,9 @@ class _OrderBuilder:
         words, codes, children = self.words, self.codes, self.children
         if self.kept is not None:
             words, codes = words[self.kept], codes[self.kept]
-            begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.kept)])
-            children = begins.take(children)
-            if self.kept_contexts is not None:
-                children = np.append(children[:-1][self.kept_contexts], children[-1])
-        if contexts is None:
-            contexts = np.array([[1, 0]], np.float32)
-        bits = (self.word_bits, code_bits(len(self.exact_values)), code_bits(len(contexts)))
-        packed = pack(words, codes, context_codes, bits)
-        shifts = place_shifts(words, children, self.word_bits)
-        offset_type = np.uint32 if len(packed) < 1 << 32 else np.uint64
+            children = kept_children(children, self.kept, self.kept_contexts)
         values = self.exact_values.astype(np.float32)
-        self.result = GramOrder(packed, children.astype(offset_type), shifts, values, contexts, bits[1], bits[2])
+        self.result = gram_order(words, codes, context_codes, children, values, contexts, self.word_bits)
         if not self.with_counts:
             del self.raw, self.counts
         del self.words, self.codes, self.children

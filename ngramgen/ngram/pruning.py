@@ -28,7 +28,7 @@ from ngramgen.errors import OptionError
 from ngramgen.ngram.estimation import Estimate, unigram_probabilities
 from ngramgen.ngram.lookup import find
 from ngramgen.ngram.smoothing import Smoothing
-from ngramgen.ngram.table import GramOrder, NgramTable, code_bits, pack, place_shifts
+from ngramgen.ngram.table import GramOrder, NgramTable, gram_order, kept_children
 
 Floats = NDArray[np.float64]
 Pairs = NDArray[np.float32]
@@ -82,7 +82,7 @@ def pruned(estimate: Estimate, grams: int, smoothing: Smoothing, interpolate_uni
     orders = []
     for k, (order, mask) in enumerate(zip(table.orders, masks, strict=True), start=1):
         contexts = pairs[k][mask] if k < len(pairs) else None
-        kept_contexts = np.ones(table.vocab_size, bool) if k == 1 else masks[k - 2]
+        kept_contexts = None if k == 1 else masks[k - 2]
         orders.append(_order(order, mask, kept_contexts, values[k], contexts, table.word_bits))
     reports = [replace(report, kept=int(mask.sum())) for report, mask in zip(estimate.reports[1:], masks, strict=True)]
     smaller = replace(table, unigrams=unigrams, unigram_contexts=pairs[0], orders=tuple(orders))
@@ -159,20 +159,14 @@ def _pairs(estimate: Estimate, length: int, parents: Ids, counts: Floats, values
 
 
 def _order(
-    order: GramOrder, mask: Mask, kept_contexts: Mask, values: Floats, contexts: Pairs | None, word_bits: int
+    order: GramOrder, mask: Mask, kept_contexts: Mask | None, values: Floats, contexts: Pairs | None, word_bits: int
 ) -> GramOrder:
     """The grams in the mask with their new values and, unless the order is the highest, pairs as contexts."""
-    children = np.concatenate([np.zeros(1, np.int64), np.cumsum(mask)]).take(order.children.astype(np.int64))
-    children = np.append(children[:-1][kept_contexts], children[-1])
+    children = kept_children(order.children.astype(np.int64), mask, kept_contexts)
     distinct, codes = np.unique(values[mask].astype(np.float32), return_inverse=True)
-    pairs, context_codes = np.array([[1, 0]], np.float32), None
-    if contexts is not None:
-        pairs, context_codes = _coded(contexts)
-    bits = word_bits, code_bits(len(distinct)), code_bits(len(pairs))
+    pairs, context_codes = (None, None) if contexts is None else _coded(contexts)
     words = order.words_of(order.packed[mask])
-    packed = pack(words, codes, context_codes, bits)
-    shifts = place_shifts(words, children, word_bits)
-    return GramOrder(packed, children.astype(order.children.dtype), shifts, distinct, pairs, bits[1], bits[2])
+    return gram_order(words, codes, context_codes, children, distinct, pairs, word_bits)
 
 
 def _coded(pairs: Pairs) -> tuple[Pairs, Ids]:

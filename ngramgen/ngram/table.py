@@ -119,6 +119,36 @@ class NgramTable:
         return as_pairs(order.contexts).take(order.context_codes_of(packed))
 
 
+def gram_order(
+    words: NDArray[np.integer[Any]],
+    value_codes: NDArray[np.integer[Any]],
+    context_codes: NDArray[np.integer[Any]] | None,
+    children: NDArray[np.int64],
+    values: Floats,
+    contexts: Floats | None,
+    word_bits: int,
+) -> GramOrder:
+    """The grams of one order from their parts, as `GramOrder` has them; nothing follows those of the highest order.
+
+    Raises TrainingError where a gram needs more than 64 bits.
+    """
+    if contexts is None:
+        contexts = np.array([[1, 0]], np.float32)
+    bits = word_bits, code_bits(len(values)), code_bits(len(contexts))
+    packed = pack(words, value_codes, context_codes, bits)
+    shifts = place_shifts(words, children, word_bits)
+    offset_type = np.uint32 if len(packed) < 1 << 32 else np.uint64
+    return GramOrder(packed, children.astype(offset_type), shifts, values, contexts, bits[1], bits[2])
+
+
+def kept_children(
+    children: NDArray[np.int64], kept: NDArray[np.bool_], kept_contexts: NDArray[np.bool_] | None
+) -> NDArray[np.int64]:
+    """`GramOrder.children` when only the grams in ``kept`` (N,) are left, behind the contexts that are; None: all."""
+    begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)]).take(children)
+    return begins if kept_contexts is None else np.append(begins[:-1][kept_contexts], begins[-1])
+
+
 def pack(
     words: NDArray[np.integer[Any]],
     value_codes: NDArray[np.integer[Any]],

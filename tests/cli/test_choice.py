@@ -11,7 +11,7 @@ from click.testing import Result
 
 import ngramgen
 from ngramgen.cli.choice import ModelChoice
-from tests.hybrid.tiny import PARTS, write_hybrid
+from tests.hybrid.tiny import PARTS
 from tests.neural.tiny import TEXT
 
 Invoke = Callable[..., Result]
@@ -22,15 +22,6 @@ COMMANDS: dict[str, list[Any]] = {
     "score": ["-"],
     "perplexity": ["-"],
 }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for name in ("onnx", "onnxruntime", "tokenizers"):
-        pytest.importorskip(name)
-    folder = tmp_path_factory.mktemp("hybrid")
-    write_hybrid(folder)
-    return folder
 
 
 @pytest.mark.parametrize(("neural", "kind"), PARTS)
@@ -95,35 +86,35 @@ def test_no_text_of_ones_own(model_path: Path, invoke: Invoke, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_without_onnxruntime(name: str, folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime(name: str, untuned_folder: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """The n-gram answers, and that is said once, on standard error; not where it was asked for."""
     monkeypatch.setattr("ngramgen.loading.find_spec", lambda name: None)
-    result = invoke(name, *COMMANDS[name], "-m", folder, stdin=TEXT)
+    result = invoke(name, *COMMANDS[name], "-m", untuned_folder, stdin=TEXT)
     assert (result.exit_code, result.stderr) == (0, NOTICE)
-    asked = invoke(name, *COMMANDS[name], "-m", folder, "--neural", "never", stdin=TEXT)
+    asked = invoke(name, *COMMANDS[name], "-m", untuned_folder, "--neural", "never", stdin=TEXT)
     assert (asked.exit_code, asked.stderr, asked.stdout) == (0, "", result.stdout)
 
 
-def test_refusals(folder: Path, invoke: Invoke, model_path: Path) -> None:
+def test_refusals(untuned_folder: Path, invoke: Invoke, model_path: Path) -> None:
     """Another word, and a network where there is none, are misuse."""
-    result = invoke("next", "a", "-m", folder, "--neural", "sometimes")
+    result = invoke("next", "a", "-m", untuned_folder, "--neural", "sometimes")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'never', 'auto', 'always', 'only'" in result.stderr
     for words in (["--neural", "auto"], ["--neural-budget", 0.5], ["--max-ms-per-token", 1]):
-        result = invoke("next", "a", "-m", folder, *words)
+        result = invoke("next", "a", "-m", untuned_folder, *words)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"ngramgen tune {folder} --on TEXTFILE" in result.stderr
-    result = invoke("next", "a", "-m", folder, "--neural-budget", 1.5)
+        assert f"ngramgen tune {untuned_folder} --on TEXTFILE" in result.stderr
+    result = invoke("next", "a", "-m", untuned_folder, "--neural-budget", 1.5)
     assert (result.exit_code, result.stderr) == (2, "Error: the neural budget must be a number from 0 to 1, not 1.5\n")
     result = invoke("next", "a", "-m", model_path, "--neural", "only")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "is no network; name the folder of one" in result.stderr
 
 
-def test_info(folder: Path, invoke: Invoke) -> None:
+def test_info(untuned_folder: Path, invoke: Invoke) -> None:
     """A hybrid tells of both its parts."""
-    result = invoke("info", folder)
+    result = invoke("info", untuned_folder)
     assert (result.exit_code, result.stderr) == (0, "")
     rows = {name: value.strip() for name, value in (line.split("  ", 1) for line in result.stdout.splitlines())}
     assert (rows["kind"], rows["order"], rows["file"], rows["weighting"]) == ("hybrid", "3", "model_int8.onnx", "fixed")
-    assert ngramgen.load(folder).description()["kind"] == "hybrid"
+    assert ngramgen.load(untuned_folder).description()["kind"] == "hybrid"

@@ -11,24 +11,17 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from tests.hybrid.tiny import UNSEEN, write_hybrid
+from tests.hybrid.tiny import UNSEEN
 
 Invoke = Callable[..., Result]
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    for name in ("onnx", "onnxruntime", "tokenizers"):
-        pytest.importorskip(name)
-    folder = tmp_path_factory.mktemp("hybrid")
-    write_hybrid(folder)
+@pytest.fixture
+def folder(untuned_folder: Path, tmp_path: Path) -> Path:
+    """A copy to write into, with a text."""
+    folder = Path(shutil.copytree(untuned_folder, tmp_path / "hybrid"))
     (folder / "unseen.txt").write_text(UNSEEN)
     return folder
-
-
-@pytest.fixture
-def folder(source: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(source, tmp_path / "hybrid"))
 
 
 def test_for_people(invoke: Invoke, folder: Path) -> None:
