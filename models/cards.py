@@ -35,7 +35,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "summary": "Tang poems and classical prose, traditional and simplified",
         "languages": ["zh"],
         "licence": "MIT",
-        "measured_on": "poems, prose and lyrics that were set aside by author or title, in both scripts",
+        "measured_on": "poems, prose and lyrics set aside by author or title, in both scripts in turns",
     },
     "shakespeare": {
         "summary": "speeches of plays; ' / ' stands for a line's end",

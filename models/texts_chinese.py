@@ -74,6 +74,14 @@ def in_both_scripts(lines: Iterable[str]) -> Iterator[str]:
     yield from (other for line in lines if (other := simplified(line)) != line)
 
 
+def in_turns(lines: Iterable[str], stretch: int = 20) -> Iterator[str]:
+    """Stretches of lines in traditional characters and in simplified ones in turn, each line once: in both scripts the
+    second would be half given away, to whatever learns from the text that it reads. Needs the package opencc."""
+    simplified = _simplifier()
+    for number, line in enumerate(lines):
+        yield simplified(line) if number // stretch % 2 else line
+
+
 def _simplifier() -> Callable[[str], str]:
     from opencc import OpenCC
 

@@ -38,6 +38,9 @@ MEASURED = 300_000  # bytes of a text, from its beginning
 SAMPLES = 50
 SMALL_NETWORK = ("config.json", "tokenizer.json", "training.json", "model_int8.onnx")
 
+DRAWN = {"temperature": 0.8, "top_p": 0.95, "dry_multiplier": 0.8, "end_sentence": True}
+"""How a hybrid draws: below temperature 1 its cache would have a text repeat itself, which DRY keeps it from."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -69,8 +72,12 @@ def english_texts(data: Path) -> dict[str, Iterable[str]]:
 
 def chinese_texts(data: Path) -> dict[str, Iterable[str]]:
     parts = texts_chinese.chinese(data)
-    both = texts_chinese.in_both_scripts
-    return {"train": both(parts.train), "tune": both(parts.valid), "test": both(parts.test)}
+    in_turns = texts_chinese.in_turns
+    return {
+        "train": texts_chinese.in_both_scripts(parts.train),
+        "tune": in_turns(parts.valid),
+        "test": in_turns(parts.test),
+    }
 
 
 def parted(lines: Callable[[Path], Iterator[str]]) -> Callable[[Path], dict[str, Iterable[str]]]:
@@ -96,7 +103,7 @@ RECIPES = {
             max_ngrams=3_200_000,
             minutes=112,
             settings={"value_embeddings": 3, "evaluations": 28},
-            generation={"temperature": 0.8, "top_p": 0.95, "max_new_tokens": 160, "end_sentence": True},
+            generation=DRAWN | {"max_new_tokens": 160},
             prompts=(
                 "Once upon a time",
                 "It was a dark and stormy night",
@@ -112,7 +119,7 @@ RECIPES = {
             order=4,
             minutes=35,
             settings={"evaluations": 10},
-            generation={"temperature": 0.8, "top_p": 0.95, "max_new_tokens": 120, "end_sentence": True},
+            generation=DRAWN | {"max_new_tokens": 120},
             prompts=("床前明月光", "春", "子曰：“", "", "白日依山"),
         ),
         Recipe(

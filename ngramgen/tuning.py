@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ngramgen.hybrid import cache
 from ngramgen.hybrid.folder import Settings, write_settings
 from ngramgen.hybrid.gate import fit_gate
 from ngramgen.hybrid.model import HybridModel, Places, mixed
@@ -17,7 +18,7 @@ from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
 from ngramgen.text.corpus import read_blocks
-from ngramgen.text.splitting import pieces
+from ngramgen.text.splitting import PIECE, pieces
 from ngramgen.text.tokenizers import bordered
 from ngramgen.textmodel import Texts, sources_of
 
@@ -25,7 +26,7 @@ BUDGETS = (0.1, 0.25, 0.5, 0.75)
 """Shares of calls for which bits per byte are told."""
 MOST_BYTES = 1_000_000
 """So much of the text is read: what is fitted has a few hundred numbers, for which that is plenty."""
-_BLOCK = 1 << 14
+_NETWORK, _NGRAM = 0, 1  # as `Places` has them
 
 
 def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -> dict[str, Any]:
@@ -42,7 +43,7 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
     network = OnnxModel(text_model.model.layout.model, threads=os.cpu_count() or 1)
     model = HybridModel(load(folder, neural="never").model, network, Weighting.fixed(0.5))
     parts, size = [], 0
-    for block in read_blocks(sources_of(on), errors=errors, block_size=_BLOCK):  # type: ignore[arg-type]
+    for block in read_blocks(sources_of(on), errors=errors, block_size=PIECE):  # type: ignore[arg-type]
         for piece in pieces(text_model.cleaner.lines_block(block)):
             parts.append(model.places(bordered(text_model.tokenizer, piece)))
         size += len(block)
@@ -56,23 +57,25 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
 
 def _fitted(places: Places, size: int) -> Settings:
     """The weighting, then the gate for what the mixture gains under it; both measured on the text itself."""
-    weighting = fit_weighting(places.numbers, places.network, places.ngram)
+    weighting = fit_weighting(places.numbers, places.logprobs)
     weights = weighting.weights(places.numbers).astype(np.float64)
-    mixture = mixed(places.network, places.ngram, weights)
-    gate = fit_gate(places.numbers, mixture - places.ngram)
+    mixture, ngram = mixed(places.logprobs, weights), places.logprobs[:, _NGRAM]
+    evidence = places.numbers[:, : -cache.SIZE]
+    gate = fit_gate(evidence, mixture - ngram)
 
     def bits(logprobs: NDArray[np.float64]) -> float:
         return round(-float(logprobs.sum()) / math.log(2) / size, 5)
 
-    scores = gate.predictor.scores(places.numbers)
-    auto = [np.where(gate.along(scores, budget)[0], mixture, places.ngram) for budget in BUDGETS]
+    scores = gate.scores(evidence)
+    auto = [np.where(gate.along(scores, budget)[0], mixture, ngram) for budget in BUDGETS]
     about = {
         "bytes": size,
         "tokens": len(weights),
-        "mean_weight": round(float(weights.mean()), 4),
+        "mean_weight": round(float(weights[:, _NETWORK].mean()), 4),
+        "mean_cache_weight": round(float(weights[:, -1].mean()), 4),
         "bits_per_byte": {
-            "ngram": bits(places.ngram),
-            "network": bits(places.network),
+            "ngram": bits(ngram),
+            "network": bits(places.logprobs[:, _NETWORK]),
             "mixture": bits(mixture),
         },
         "auto_bits_per_byte": {f"{budget:g}": bits(found) for budget, found in zip(BUDGETS, auto, strict=True)},

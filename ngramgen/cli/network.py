@@ -18,6 +18,7 @@ from ngramgen.cli.description import size_text
 from ngramgen.cli.inputs import corpus_sources
 from ngramgen.cli.output import json_text, notice, write_lines
 from ngramgen.neural.options import setting_names
+from ngramgen.shipped import model_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,11 @@ OPTIONS = (
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to train."),
     click.option("--seed", type=int, default=1, metavar="N", help="The same seed gives the same beginnings and order."),
     click.option("--valid", multiple=True, type=click.Path(allow_dash=False), metavar="FILE", help="Measure on FILE."),
+    click.option(
+        "--init-from",
+        metavar="MODEL",
+        help="Begin with the weights, shape and tokenizer of this network: a folder, or a shipped one such as english.",
+    ),
     click.option("--resume", is_flag=True, show_default=False, help="Go on with the training in the folder."),
     precision_option,
     click.option(
@@ -92,7 +98,7 @@ OPTIONS = (
 )
 """The options that only a network has."""
 
-NAMES = ("size", "seconds", "tokens", "device", "seed", "valid", "resume", "precisions", "named")
+NAMES = ("size", "seconds", "tokens", "device", "seed", "valid", "init_from", "resume", "precisions", "named")
 
 
 def refuse_others(context: click.Context, engine: str) -> None:
@@ -118,6 +124,7 @@ def train(
     as_json: bool,
     named: dict[str, Any],
     precisions: tuple[str, ...],
+    init_from: str | None,
     **options: Any,
 ) -> None:
     """Trains a network into the folder ``output`` and tells how it goes."""
@@ -130,6 +137,11 @@ def train(
     from ngramgen.neural.training import SHIPPED, NetworkCorpus, train_network
     from ngramgen.text.cleaning import DEFAULT_STEPS
 
+    if (
+        init_from is not None
+        and click.get_current_context().get_parameter_source("size") == ParameterSource.COMMANDLINE
+    ):
+        raise click.UsageError("--init-from decides the size of the network; leave --size out.")
     if options["resume"] and "-" in corpus:
         raise click.UsageError("--resume needs files, for standard input cannot be compared with what it was.")
     text = NetworkCorpus(
@@ -150,6 +162,7 @@ def train(
             output,
             tokenizer=made,
             precisions=precisions or SHIPPED,
+            init_from=None if init_from is None else model_path(init_from),
             report=report,
             notify=notice,
             **options,

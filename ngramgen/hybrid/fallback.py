@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
 from ngramgen.hybrid.gate import Gate
-from ngramgen.hybrid.model import HybridModel, ngram_ids, with_borders
+from ngramgen.hybrid.model import ALONE, HybridModel, ngram_ids, with_borders
 from ngramgen.model import BOS, Tally, best_ids, checked_ids, checked_rows
 from ngramgen.neural.model import OnnxState
 from ngramgen.neural.reading import Reading
@@ -99,7 +99,7 @@ class FallbackModel:
         return state, float(self._scores(state)[0])
 
     def _scores(self, state: NgramState) -> NDArray[np.float64]:
-        return self.gate.predictor.scores(self.hybrid.evidence.of(state.contexts))
+        return self.gate.scores(self.hybrid.evidence.of(state.contexts))
 
     def start(self, batch: int = 1) -> FallbackState:
         """The state before the first token, <s> seen."""
@@ -138,7 +138,7 @@ class FallbackModel:
         found = [np.zeros((0, count))]
         for words in state.words[:, -(count + table.order) :].astype(np.int64):
             contexts = contexts_of_text(table, words)[-count:] if count else np.zeros((0, max(1, table.order - 1)), int)
-            found.append(self.gate.predictor.scores(self.hybrid.evidence.of(contexts))[None])
+            found.append(self.gate.scores(self.hybrid.evidence.of(contexts))[None])
         return np.concatenate(found)
 
     def logprobs(self, state: FallbackState) -> Floats:
@@ -178,14 +178,14 @@ class FallbackModel:
         return self.hybrid.score_weighted(words, self._weights)
 
     def _weights(self, numbers: Floats) -> NDArray[np.float64]:
-        """The network's weight at each place of a text from its beginning, (T,): 0 where it is not called."""
+        """The weights at each place of a text from its beginning, (T, 3): the n-gram's is 1 where it answers alone."""
         if self.limit is not None:
             raise OptionError(
                 "max_ms_per_token is for texts that are made token by token; give a neural_budget to score, measure or "
                 "explain one"
             )
-        called, _ = self.gate.along(self.gate.predictor.scores(numbers), self.budget)
-        return np.where(called, self.hybrid.weighting.weights(numbers), 0.0)
+        called, _ = self.gate.along(self.gate.scores(numbers[:, : self.hybrid.evidence.size]), self.budget)
+        return np.where(called[:, None], self.hybrid.weighting.weights(numbers), ALONE)
 
     def top(self, state: FallbackState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.

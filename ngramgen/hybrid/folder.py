@@ -9,13 +9,15 @@ from typing import Any
 
 from ngramgen.atomic import replacing
 from ngramgen.errors import ModelFormatError
+from ngramgen.hybrid import cache
 from ngramgen.hybrid.gate import Gate
-from ngramgen.hybrid.weighting import Weighting
+from ngramgen.hybrid.perceptron import Perceptron
+from ngramgen.hybrid.weighting import PARTS, Weighting
 
 NGRAM = "model.ngram"
 """The n-gram beside the network."""
 SETTINGS = "hybrid.json"
-FORMAT = 2
+FORMAT = 3
 _UNTUNED = 0.5
 _MOST = 1 << 20  # bytes; ours take a few thousand
 
@@ -40,7 +42,7 @@ def write_settings(folder: Path, settings: Settings) -> None:
 def read_settings(folder: Path, size: int) -> Settings:
     """What `write_settings` wrote; an even mixture without a gate where there is no such file.
 
-    ``size`` is how many numbers are known of a place. Raises ModelFormatError.
+    ``size`` is how many numbers the n-gram tells of a place. Raises ModelFormatError.
     """
     path = folder / SETTINGS
     try:
@@ -56,9 +58,11 @@ def read_settings(folder: Path, size: int) -> Settings:
     gate = values.get("gate")
     if not isinstance(values.get("weighting"), dict) or not isinstance(gate, dict | None):
         raise ModelFormatError(f"{path}: the weights of the mixture are damaged; tune the model again")
-    weighting = Weighting.from_values(values["weighting"], str(path))
+    weighting = Weighting.from_values(values["weighting"], str(path), PARTS)
     found = Settings(weighting, None if gate is None else Gate.from_values(gate, str(path)), values["about"])
-    for one in (weighting, *(() if found.gate is None else (found.gate.predictor,))):
-        if not one.is_fixed and len(one.mean) != size:
+    sizes: list[tuple[Perceptron, int]] = [(weighting, size + cache.SIZE)]
+    sizes += [] if found.gate is None else [(found.gate.predictor, size)]
+    for one, expected in sizes:
+        if not one.is_fixed and len(one.mean) != expected:
             raise ModelFormatError(f"{path} was made for an n-gram of another order; tune the model again")
     return found

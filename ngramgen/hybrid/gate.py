@@ -43,6 +43,10 @@ class Gate:
     predictor: Perceptron
     borders: Scores
 
+    def scores(self, numbers: Array) -> Scores:
+        """The scores (R,) of places of which so much is known, (R, F)."""
+        return self.predictor.scores(numbers)[:, 0]
+
     def threshold(self, share: float) -> float:
         """The score that this share of places reaches: infinite for none, minus infinity for all."""
         if share <= 0:
@@ -77,7 +81,7 @@ class Gate:
         damage = ModelFormatError(f"{source}: the borders of the gate are damaged; tune the model again")
         if not isinstance(values.get("predictor"), dict):
             raise damage
-        predictor = Perceptron.from_values(values["predictor"], source)
+        predictor = Perceptron.from_values(values["predictor"], source, 1)
         try:
             borders = np.array(values["borders"], np.float64)
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -96,11 +100,11 @@ def fit_gate(numbers: Array, gains: NDArray[np.floating[Any]]) -> Gate:
     wanted = np.clip(gains, -_FARTHEST, _FARTHEST).astype(np.float32)
 
     def slopes(scores: Array, some: slice) -> Array:
-        found: Array = scores - wanted[some]
+        found: Array = scores - wanted[some, None]
         return found
 
-    predictor = Perceptron.fitted(numbers, slopes, float(wanted.mean()) if len(wanted) else 0.0, _HIDDEN)
-    scores = np.sort(predictor.scores(numbers))[::-1]
+    predictor = Perceptron.fitted(numbers, slopes, [float(wanted.mean()) if len(wanted) else 0.0], _HIDDEN)
+    scores = np.sort(predictor.scores(numbers)[:, 0])[::-1]
     places = np.linspace(0, len(scores) - 1, _STEPS + 1)
     return Gate(predictor, np.round(np.interp(places, np.arange(len(scores)), scores), 6))
 

@@ -1,6 +1,7 @@
-"""An n-gram and a network of one tokenizer as one `LanguageModel`: p = l p_network + (1 - l) p_ngram.
+"""An n-gram and a network of one tokenizer as one `LanguageModel`: p = a p_network + b p_ngram + c p_cache.
 
-l may differ from place to place, by what the n-gram knows of it before it sees the word, so each row still sums to 1.
+p_cache is what the text itself tells (`ngramgen.hybrid.cache`). The weights may differ from place to place, by what the
+n-gram and the cache know of it before the word is seen, so each row still sums to 1.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ngramgen.errors import MissingDependencyError, ModelFormatError, OptionError, TokenizerError
+from ngramgen.hybrid.cache import SIZE, cache_along, cache_behind
 from ngramgen.hybrid.classes import evidence_of
 from ngramgen.hybrid.weighting import Weighting
 from ngramgen.model import BOS, EOS, Tally, best_ids, checked_ids
@@ -31,9 +33,12 @@ if TYPE_CHECKING:
     Ids = NDArray[np.integer[Any]]
     Floats = NDArray[np.float32]
     WeightsOf = Callable[[Floats], NDArray[np.floating[Any]]]
-    """The network's weights (T,) at places of which so much is known, (T, F)."""
+    """The weights (T, 3) at places of which so much is known, (T, F)."""
 
 T = TypeVar("T")
+
+ALONE = (0.0, 1.0, 0.0)
+"""The weights where the n-gram answers alone."""
 
 
 def warned(message: str) -> None:
@@ -124,12 +129,19 @@ class HybridModel:
         return self.rows(network, state.ngram)
 
     def rows(self, network: Floats, state: NgramState) -> Floats:
-        """The mixture (B, V) of the network's log-probabilities, which are spoilt, and the n-gram behind a state."""
-        weights, ngram = self.weights(state.contexts)[:, None], self.ngram.probabilities(state)
+        """The mixture (B, V) of the network's log-probabilities, which are spoilt, and what is behind a state."""
+        evidence, caches = self.evidence.of(state.contexts), []
+        if self.weighting.reads_cache:
+            caches = [cache_behind(words) for words in state.words]
+            known = np.stack([numbers for numbers, _, _ in caches]) if caches else np.zeros((0, SIZE), np.float32)
+            evidence = np.concatenate([evidence, known], axis=1)
+        weights, ngram = self.weighting.weights(evidence), self.ngram.probabilities(state)
         np.exp(network, out=network)
-        network *= weights
-        ngram *= 1 - weights
+        network *= weights[:, :1]
+        ngram *= weights[:, 1:2]
         network += ngram
+        for row, weight, (_, ids, probs) in zip(network, weights[:, 2].tolist(), caches, strict=bool(caches)):
+            row[ids] += weight * probs
         with np.errstate(divide="ignore"):
             return np.log(network, out=network)
 
@@ -147,10 +159,6 @@ class HybridModel:
             if len(self._failures) == 1:
                 self.notify(f"{error}; the n-gram goes on alone")
             return None
-
-    def weights(self, contexts: NDArray[np.int64]) -> Floats:
-        """The network's weight (R,) behind contexts (R, order - 1) of the n-gram."""
-        return self.weighting.weights(self.evidence.of(contexts))
 
     def score(self, ids: Ids) -> NDArray[np.float64]:
         """Natural log-probability (T,) float64 of every token of one sentence, or of several with ``</s>`` between.
@@ -170,28 +178,33 @@ class HybridModel:
         return self.score_weighted(words, self.weighting.weights)
 
     def score_weighted(self, words: Ids, weights_of: WeightsOf) -> NDArray[np.float64]:
-        """`score_running` with other weights of the network, 0 where it is not called."""
+        """`score_running` with other weights; that of the network is 0 where it is not called."""
         words = checked_ids(words, self.vocab_size)
         places = self._asked(lambda: self.places(words))
         if places is None:
             self.tally.add(int(np.count_nonzero(words != BOS)), 0)
             return self.ngram.score_text(words.astype(np.int64))
         weights = weights_of(places.numbers).astype(np.float64)
-        self.tally.add(len(weights), int(np.count_nonzero(weights)))
+        self.tally.add(len(weights), int(np.count_nonzero(weights[:, 0])))
         result = np.zeros(len(words))
-        result[words != BOS] = mixed(places.network, places.ngram, weights)
+        result[words != BOS] = mixed(places.logprobs, weights)
         return result
 
     def places(self, words: Ids) -> Places:
-        """What both models give the tokens of running text, all but <s>, and what was known before them."""
+        """What the parts give the tokens of running text, all but <s>, and what was known before them."""
         network = self.network.score_running(words)  # which also checks them
         text = np.asarray(words, np.int64)
         read = np.flatnonzero(text != BOS)
-        return Places(self._numbers(text, read), network[read], self.ngram.score_text(text)[read])
+        numbers, cache = self._known(text, read)
+        with np.errstate(divide="ignore"):
+            logprobs = np.stack([network[read], self.ngram.score_text(text)[read], np.log(cache)], axis=1)
+        return Places(numbers, logprobs)
 
-    def _numbers(self, text: NDArray[np.int64], read: NDArray[np.int64]) -> Floats:
-        """The evidence before each of the given words of running text."""
-        return self.evidence.of(contexts_of_text(self.ngram.table, text)[read - 1])
+    def _known(self, text: NDArray[np.int64], read: NDArray[np.int64]) -> tuple[Floats, NDArray[np.float64]]:
+        """The numbers known before each of the given words of running text, and the cache's probability of each."""
+        evidence = self.evidence.of(contexts_of_text(self.ngram.table, text)[read - 1])
+        numbers, cache = cache_along(text)
+        return np.concatenate([evidence, numbers], axis=1), cache
 
     def sources(self, prompt: Ids, new: Ids) -> list[str]:
         """Which n-gram the n-gram's part of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
@@ -202,11 +215,12 @@ class HybridModel:
         return self.weights_along(prompt, new, self.weighting.weights)
 
     def weights_along(self, prompt: Ids, new: Ids, weights_of: WeightsOf) -> NDArray[np.float64]:
-        """`neural_weights` with other weights of the network; 0 where it has failed."""
+        """`neural_weights` with other weights; 0 where the network has failed."""
         if self._failures:
             return np.zeros(len(new))
         words, own = with_borders(np.concatenate([prompt, new]))
-        return weights_of(self._numbers(words, np.flatnonzero(own)))[len(prompt) :].astype(np.float64)
+        numbers, _ = self._known(words, np.flatnonzero(own))
+        return weights_of(numbers)[len(prompt) :, 0].astype(np.float64)
 
     def top(self, state: HybridState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.
@@ -233,28 +247,29 @@ class HybridModel:
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Of the tokens of a text, (T,): what the n-gram knew before each, (T, F), and both log-probabilities of it."""
+    """Of the tokens of a text: what was known before each, (T, F), and the parts' log-probabilities of it, (T, 3).
+
+    The parts are the network, the n-gram and the cache, as `ngramgen.hybrid.weighting` has them.
+    """
 
     numbers: Floats
-    network: NDArray[np.float64]
-    ngram: NDArray[np.float64]
+    logprobs: NDArray[np.float64]
 
     @classmethod
     def joined(cls, parts: Sequence[Places]) -> Places:
         """The places of several texts. Raises OptionError for none."""
         if not parts:
             raise OptionError("there is no text to tune on; give some")
-        arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in ("numbers", "network", "ngram"))
-        return cls(*arrays)
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("numbers", "logprobs")))
 
 
-def mixed(network: Any, ngram: Any, weights: Any) -> Any:
-    """log(l exp(network) + (1 - l) exp(ngram)), elementwise, in the dtype of the logarithms.
+def mixed(logprobs: Any, weights: Any) -> Any:
+    """log(sum_i w_i exp(l_i)) of rows (T, O), (T,), in the dtype of the logarithms.
 
     What is too unlikely for a number of that dtype is impossible; an n-gram that is smoothed gives no such words.
     """
     with np.errstate(divide="ignore"):
-        return np.log(weights * np.exp(network) + (1 - weights) * np.exp(ngram))
+        return np.log((weights * np.exp(logprobs)).sum(axis=1))
 
 
 def ngram_ids(ids: Ids) -> Ids:

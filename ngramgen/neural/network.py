@@ -8,6 +8,7 @@ embeddings used again as the output matrix (Press & Wolf 2017), and blocks whose
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,14 @@ class Network(nn.Module):
             parts = [found.pop(f"layers.{i}.{name}") for name in ("query", "key", "value")]
             found[f"layers.{i}.qkv"] = np.concatenate(parts)
         return found
+
+    def load_weights(self, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Takes over what `weights` gave of a network of the same config."""
+        state = {name: torch.from_numpy(value) for name, value in weights.items()}
+        for i in range(self.config.layers):
+            parts = state.pop(f"layers.{i}.qkv").split(list(self.config.qkv_sizes))
+            state |= {f"layers.{i}.{name}": part for name, part in zip(("query", "key", "value"), parts, strict=True)}
+        self.load_state_dict(state)
 
 
 class MeanCrossEntropy(torch.autograd.Function):

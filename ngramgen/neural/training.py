@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ngramgen import __version__
 from ngramgen.atomic import replacing
 from ngramgen.errors import MissingDependencyError, OptionError, TokenizerError, TrainingError
+from ngramgen.neural.beginning import read_beginning
 from ngramgen.neural.config import NetworkConfig
 from ngramgen.neural.options import TrainingOptions, settings
 from ngramgen.neural.quantising import BITS, LEAST_BLOCK, block_size
@@ -64,6 +65,7 @@ def train_network(
     tokenizer: str | Path | None = None,
     precisions: Sequence[str] = SHIPPED,
     resume: bool = False,
+    init_from: str | Path | None = None,
     report: Callable[[Progress], None] | None = None,
     notify: Callable[[str], None] | None = None,
     **named: Any,
@@ -72,13 +74,20 @@ def train_network(
 
     ``seconds``, counted from the call, or ``tokens`` is the budget. ``tokenizer`` names a tokenizer.json; without one a
     byte-level BPE is learnt from the corpus. ``resume`` goes on with what is in the folder, with a budget that counts
-    from the training's first beginning. ``named`` replaces fields of `NetworkConfig` and `TrainingOptions`.
+    from the training's first beginning. ``init_from`` is the folder of a network of ngramgen's whose weights, shape and
+    tokenizer are where the training begins. ``named`` replaces fields of `NetworkConfig` and `TrainingOptions`.
     ``report`` is told of the progress, ``notify`` of what a person should know.
     Raises OptionError, CorpusError, TokenizerError, TrainingError, ModelFormatError, MissingDependencyError.
     """
     begun = time.monotonic()
     notify = notify or (lambda message: None)
     config, options = settings(size, named, seconds=seconds, tokens=tokens, seed=seed, device=device)
+    first = None
+    if init_from is not None:
+        if tokenizer is not None:
+            raise OptionError("a training that begins with a network takes over its tokenizer too; leave yours out")
+        first = read_beginning(init_from, named)
+        config, tokenizer = first.config, first.tokenizer
     _check_precisions(precisions)
     _check_blocks(config, precisions)
     _needs_torch()
@@ -99,10 +108,15 @@ def train_network(
     assert made is not None
     config = NetworkConfig(**(asdict(config) | {"vocab_size": made.vocab_size}))
     trainer = _trainer(config, options, workspace, begun, resume)
+    if first is not None and not resume:
+        trainer.network.load_weights(first.weights)
     for message in trainer.notices:
         notify(message)
     trainer.run(report)
-    _finish(folder, workspace.facts().sources, corpus.cleaning, trainer, precisions, size)
+    about = _about(workspace.facts().sources, corpus.cleaning, trainer, size if first is None else first.size)
+    if first is not None:
+        about["init_from"] = first.about()
+    _finish(folder, about, trainer, precisions)
     return folder
 
 
@@ -233,23 +247,10 @@ def _trainer(
     return trainer
 
 
-def _finish(
-    folder: Path,
-    files: list[list[str | int]],
-    cleaning: Sequence[str],
-    trainer: Trainer,
-    precisions: Sequence[str],
-    size: str,
-) -> None:
-    """Writes the model, what it was made of, and the curve."""
-    from ngramgen.neural.curve import write_curve
-    from ngramgen.neural.export import export_network
-
-    write_curve(folder, trainer.points)
-    network = trainer.network
-    export_network(folder, trainer.config, network.weights(), tuple(precisions), network.logits)
+def _about(files: list[list[str | int]], cleaning: Sequence[str], trainer: Trainer, size: str) -> dict[str, Any]:
+    """What training.json tells."""
     last = trainer.points[-1] if trainer.points else None
-    about = {
+    return {
         "ngramgen": __version__,
         "python": platform.python_version(),
         "size": size,
@@ -263,6 +264,16 @@ def _finish(
         "tokens": trainer.tokens,
         "valid_bits_per_byte": None if last is None else round(last.valid_bits_per_byte, 5),
     }
+
+
+def _finish(folder: Path, about: dict[str, Any], trainer: Trainer, precisions: Sequence[str]) -> None:
+    """Writes the model, what it was made of, and the curve."""
+    from ngramgen.neural.curve import write_curve
+    from ngramgen.neural.export import export_network
+
+    write_curve(folder, trainer.points)
+    network = trainer.network
+    export_network(folder, trainer.config, network.weights(), tuple(precisions), network.logits)
     _write(folder / "training.json", json.dumps(about, indent=2) + "\n")
 
 

@@ -47,7 +47,7 @@ def test_json(invoke: Invoke, folder: Path) -> None:
     found = json.loads(result.stdout)
     assert found == json.loads((folder / "hybrid.json").read_text())["about"]
     assert found["bytes"] == len(UNSEEN.encode()) + 8
-    assert set(found) == {"bytes", "tokens", "mean_weight", "bits_per_byte", "auto_bits_per_byte"}
+    assert set(found) == {"bytes", "tokens", "mean_weight", "mean_cache_weight", "bits_per_byte", "auto_bits_per_byte"}
     assert set(found["bits_per_byte"]) == {"ngram", "network", "mixture"}
 
 

@@ -49,7 +49,7 @@ def called_at(model: FallbackModel, row: Any) -> list[bool]:
     hybrid, gate, drift, found = model.hybrid, model.gate, 0.0, []
     for end in range(len(row) + 1):
         state = hybrid.advance(hybrid.start(), row[None, :end]) if end else hybrid.start()
-        score = gate.predictor.scores(hybrid.evidence.of(state.ngram.contexts))[0]
+        score = gate.scores(hybrid.evidence.of(state.ngram.contexts))[0]
         called, drift = gate.after(drift, score, model.budget)
         found.append(called)
     return found

@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 from ngramgen.errors import ModelFormatError
+from ngramgen.hybrid.cache import SIZE
 from ngramgen.hybrid.folder import SETTINGS, Settings, read_settings, write_settings
 from ngramgen.hybrid.weighting import Weighting
 from tests.hybrid.tiny import random_gate, random_weighting
 
 GOOD = {
-    "format": 2,
+    "format": 3,
     "weighting": random_weighting(6).values(),
     "gate": random_gate(6).values(),
     "about": {},
 }
-NUMBERS = np.random.default_rng(0).normal(0, 1, (9, 6)).astype(np.float32)
+NUMBERS = np.random.default_rng(0).normal(0, 1, (9, 6 + SIZE)).astype(np.float32)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     found = read_settings(tmp_path, 6)
     assert np.array_equal(found.weighting.weights(NUMBERS), random_weighting(6).weights(NUMBERS))
     assert found.gate is not None
-    assert np.array_equal(found.gate.predictor.scores(NUMBERS), random_gate(6).predictor.scores(NUMBERS))
+    assert np.array_equal(found.gate.scores(NUMBERS[:, :6]), random_gate(6).scores(NUMBERS[:, :6]))
     assert np.array_equal(found.gate.borders, random_gate(6).borders)
     assert found.about == about
     assert os.listdir(tmp_path) == [SETTINGS]
@@ -42,13 +43,13 @@ def test_a_fixed_weight(tmp_path: Path) -> None:
     """It suits an n-gram of any order."""
     write_settings(tmp_path, Settings(Weighting.fixed(0.2)))
     for size in (3, 6, 12):
-        assert read_settings(tmp_path, size).weighting.weights(NUMBERS) == pytest.approx(np.full(9, 0.2))
+        assert read_settings(tmp_path, size).weighting.weights(NUMBERS) == pytest.approx(np.full((9, 3), [0.2, 0.8, 0]))
 
 
 def test_an_even_mixture_without_the_file(tmp_path: Path) -> None:
     """Before anything was fitted both count the same."""
     found = read_settings(tmp_path, 6)
-    assert found.weighting.weights(NUMBERS).tolist() == [0.5] * 9
+    assert found.weighting.weights(NUMBERS).tolist() == [[0.5, 0.5, 0]] * 9
     assert (found.gate, found.about) == (None, {})
 
 
@@ -76,8 +77,9 @@ def test_an_even_mixture_without_the_file(tmp_path: Path) -> None:
                 {"gate": []},
                 {"gate": {}},
                 {"gate": random_gate(6).values() | {"borders": [0.0]}},
-                {"weighting": random_weighting(6).values() | {"outer_bias": float("nan")}},
-                {"weighting": random_weighting(6).values() | {"spread": [0.0] * 6}},
+                {"weighting": random_weighting(6).values() | {"outer_bias": [float("nan")] * 3}},
+                {"weighting": random_weighting(6).values() | {"spread": [0.0] * (6 + SIZE)}},
+                {"weighting": random_weighting(6).values() | {"outer": [[0.0] * 5], "outer_bias": [0.0]}},
             )
         ),
         *(json.dumps({k: v for k, v in GOOD.items() if k != name}).encode() for name in GOOD if name != "gate"),

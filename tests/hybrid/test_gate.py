@@ -74,7 +74,7 @@ def test_the_gain_is_predicted() -> None:
     good = numbers[:, 1] > 0
     gains = np.where(good, 1.0, 0.0) + rng.normal(0, 1, 4000)
     gate = fit_gate(numbers, gains)
-    scores = gate.predictor.scores(numbers)
+    scores = gate.scores(numbers)
     assert scores[good].mean() == pytest.approx(1, abs=0.1)
     assert scores[~good].mean() == pytest.approx(0, abs=0.1)
     called = scores >= gate.threshold(0.25)
@@ -87,7 +87,7 @@ def test_one_wild_token_does_not_decide() -> None:
     numbers = np.repeat([[0.0], [1.0]], 100, axis=0).astype(np.float32)
     gains = np.repeat([0.2, 1.0], 100)
     gains[0] = 1000
-    scores = fit_gate(numbers, gains).predictor.scores(numbers)
+    scores = fit_gate(numbers, gains).scores(numbers)
     assert scores[0] == pytest.approx(0.2 + 4.8 / 100, abs=0.05)
     assert scores[-1] == pytest.approx(1, abs=0.05)
 
@@ -104,7 +104,7 @@ def test_values() -> None:
     made = random_gate(4)
     again = Gate.from_values(json.loads(json.dumps(made.values())), "x")
     numbers = np.random.default_rng(0).normal(0, 1, (50, 4)).astype(np.float32)
-    assert np.array_equal(again.predictor.scores(numbers), made.predictor.scores(numbers))
+    assert np.array_equal(again.scores(numbers), made.scores(numbers))
     assert np.array_equal(again.borders, made.borders)
 
 

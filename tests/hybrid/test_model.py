@@ -1,4 +1,4 @@
-"""The mixture as a language model: exactly p = l p_network + (1 - l) p_ngram, and all that every model promises."""
+"""The mixture as a language model: a p_network + b p_ngram + c p_cache, and all that every model promises."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 
 import ngramgen
 from ngramgen.errors import OptionError, TokenizerError
+from ngramgen.hybrid import cache
+from ngramgen.hybrid.cache import cache_behind
 from ngramgen.hybrid.classes import SIZE
 from ngramgen.hybrid.model import HybridModel, Places, mixed
 from ngramgen.hybrid.weighting import Weighting
@@ -40,20 +42,25 @@ def ids(model: HybridModel) -> Any:
     return rows_of_ids(model)
 
 
-def test_two_known_distributions() -> None:
-    """A quarter of (0.5, 0.5, 0, 0) and three of (0.1, 0.2, 0.7, 0)."""
+def test_three_known_distributions() -> None:
+    """A quarter of (0.5, 0.5, 0, 0), half of (0.1, 0.2, 0.7, 0) and a quarter of (0, 0, 0.4, 0.6)."""
     with np.errstate(divide="ignore"):
-        network, ngram = np.log([0.5, 0.5, 0, 0]), np.log([0.1, 0.2, 0.7, 0])
-    assert np.exp(mixed(network, ngram, np.full(4, 0.25))) == pytest.approx([0.2, 0.275, 0.525, 0])
+        logprobs = np.log([[0.5, 0.5, 0, 0], [0.1, 0.2, 0.7, 0], [0, 0, 0.4, 0.6]]).T
+    assert np.exp(mixed(logprobs, np.array([0.25, 0.5, 0.25]))) == pytest.approx([0.175, 0.225, 0.45, 0.15])
 
 
 def test_a_row_is_the_mixture(model: HybridModel, ids: Any) -> None:
-    """By the n-gram's evidence of each row, which is not the same everywhere."""
+    """By what is known of each row, which is not the same everywhere; the cache takes part where it has something."""
     state = state_of(model, ids)
-    weights = model.weights(state.ngram.contexts).astype(np.float64)[:, None]
-    assert np.ptp(weights) > 0.05
+    caches = [cache_behind(words) for words in state.ngram.words]
+    known = np.concatenate([model.evidence.of(state.ngram.contexts), [numbers for numbers, _, _ in caches]], axis=1)
+    weights = model.weighting.weights(known.astype(np.float32)).astype(np.float64)
+    assert np.ptp(weights[:, 0]) > 0.05
+    assert 0 < np.count_nonzero(weights[:, 2]) < len(ids)
     network, ngram = (np.exp(part.astype(np.float64)) for part in both(model, state))
-    expected = weights * network + (1 - weights) * ngram
+    expected = weights[:, :1] * network + weights[:, 1:2] * ngram
+    for row, weight, (_, found, probs) in zip(expected, weights[:, 2], caches, strict=True):
+        row[found] += weight * probs
     assert np.exp(model.logprobs(state).astype(np.float64)) == pytest.approx(expected, rel=1e-4, abs=1e-12)
 
 
@@ -236,8 +243,8 @@ def test_places_of_several_texts(model: HybridModel, ids: Any) -> None:
     """Joined they are one behind the other; there must be one."""
     parts = [model.places(np.concatenate([[BOS], row])) for row in ids]
     joined = Places.joined(parts)
-    assert joined.numbers.shape == (ids.size, 6 + SIZE)
-    assert joined.network[21:42].tolist() == parts[1].network.tolist()
-    assert joined.ngram[21:42] == pytest.approx(model.ngram.score_text(np.concatenate([[BOS], ids[1]]))[1:])
+    assert joined.numbers.shape == (ids.size, 6 + SIZE + cache.SIZE)
+    assert np.array_equal(joined.logprobs[21:42], parts[1].logprobs)
+    assert joined.logprobs[21:42, 1] == pytest.approx(model.ngram.score_text(np.concatenate([[BOS], ids[1]]))[1:])
     with pytest.raises(OptionError, match="no text to tune on"):
         Places.joined([])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import ngramgen
+from ngramgen.hybrid.cache import SIZE
 from ngramgen.hybrid.fallback import FallbackModel
 from ngramgen.hybrid.gate import Gate
 from ngramgen.hybrid.model import HybridModel
@@ -36,9 +37,13 @@ def state_of(model: Any, rows: Any) -> Any:
 
 
 def rows_of_ids(model: Any) -> Any:
-    """Rows of 21 tokens, more than the context of the network; some as in the n-gram's text, with </s> inside."""
+    """Rows of 21 tokens, more than the context of the network; some as in the n-gram's text, with </s> inside.
+
+    The last token of one stood there before.
+    """
     rows = np.random.default_rng(0).integers(EOS, model.vocab_size, (4, 21))
     rows[1:3] = model.tokenizer.encode(TEXT)[:21], model.tokenizer.encode(TEXT)[4:25]
+    rows[3, -1] = rows[3, 4]
     assert EOS in rows[1, :-1]
     return rows.astype(np.int32)
 
@@ -56,17 +61,17 @@ def write_hybrid(folder: Path, order: int = 3) -> None:
 
 
 def random_weighting(size: int) -> Weighting:
-    """A weighting that gives each place another weight."""
-    return Weighting(*_random(size), -0.3)
+    """A weighting that gives each place another weight, where the n-gram tells so many numbers."""
+    return Weighting(*_random(size + SIZE, 3), np.array([-0.3, 0.0, -0.5], np.float32))
 
 
 def random_gate(size: int) -> Gate:
     """A gate that gives each place another score, with borders as if all scores were alike between -2 and 2."""
-    return Gate(Perceptron(*_random(size), 0.1), np.linspace(2, -2, 9))
+    return Gate(Perceptron(*_random(size, 1), np.array([0.1], np.float32)), np.linspace(2, -2, 9))
 
 
-def _random(size: int) -> list[Any]:
+def _random(size: int, outputs: int) -> list[Any]:
     rng = np.random.default_rng(2)
-    arrays = [rng.normal(0, 1, shape).astype(np.float32) for shape in [(5, size), (5,), (5,)]]
+    arrays = [rng.normal(0, 1, shape).astype(np.float32) for shape in [(5, size), (5,), (outputs, 5)]]
     arrays[0][:, 6:] *= 0.02  # what is known of the last token is not standardised here
     return [np.zeros(size, np.float32), np.ones(size, np.float32), *arrays]

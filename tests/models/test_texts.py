@@ -85,3 +85,9 @@ def test_what_is_set_aside_is_not_trained_on() -> None:
     for poem in poems.train:
         verses = chinese._VERSE.findall(poem)
         assert 2 * sum(verse in aside for verse in verses) < len(verses)
+
+
+def test_scripts_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line once, a stretch of them as it is, the next in the other script."""
+    monkeypatch.setattr(chinese, "_simplifier", lambda: str.upper)
+    assert list(chinese.in_turns("abcde", 2)) == ["a", "b", "C", "D", "e"]

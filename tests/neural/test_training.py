@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ngramgen
 from ngramgen.errors import CorpusError, MissingDependencyError, OptionError, TokenizerError, TrainingError
+from ngramgen.neural.beginning import read_beginning
 from ngramgen.neural.training import NetworkCorpus, export_checkpoint, train_network
 
 SMALL = {
@@ -93,8 +95,6 @@ def test_onnx_agrees(train: Train) -> None:
     """model.onnx gives the logits of the checkpoint's network, within 1e-4."""
     torch = pytest.importorskip("torch")
     onnxruntime = pytest.importorskip("onnxruntime")
-    import numpy as np
-
     from ngramgen.neural.checkpoint import load_checkpoint
     from ngramgen.neural.config import NetworkConfig
     from ngramgen.neural.network import Network
@@ -110,6 +110,37 @@ def test_onnx_agrees(train: Train) -> None:
     with torch.no_grad():
         expected = network(torch.from_numpy(ids)).numpy()
     np.testing.assert_allclose(session.run(["logits"], feed)[0], expected, atol=1e-4)
+
+
+def test_begun_with_a_network(train: Train, corpus: Path, tmp_path: Path) -> None:
+    """A training that learns nothing gives the network that it began with, also where it sees more tokens at once; the
+    tokenizer is that network's, and training.json tells of both trainings."""
+    first = train("first")
+    options: dict[str, Any] = {"context": 48, "batch_size": 8, "evaluations": 1, "compile": False, "device": "cpu"}
+    rates = {f"{name}_learning_rate": 1e-30 for name in ("muon", "adam", "value")}
+    text, folder = NetworkCorpus([corpus]), tmp_path / "second"
+    train_network(text, folder, tokens=2 * 8 * 48, init_from=first, **options, **rates)
+    one, two = (read_beginning(path, {}) for path in (first, folder))
+    assert (one.config.context, two.config.context) == (32, 48)
+    for name, values in one.weights.items():
+        np.testing.assert_allclose(two.weights[name], values, rtol=1e-6, atol=1e-7)
+    assert (folder / "tokenizer.json").read_bytes() == (first / "tokenizer.json").read_bytes()
+    assert about(folder)["init_from"] == {"name": "first", "tokens": 4 * STEP, "seconds": about(first)["seconds"]}
+    assert about(folder)["size"] == "tiny"
+    train_network(text, folder, tokens=4 * 8 * 48, init_from=first, resume=True, **options)
+    assert about(folder)["steps"] == 4
+    changed = read_beginning(folder, {}).weights["embedding"]
+    assert np.abs(changed - one.weights["embedding"]).max() > 0.001
+
+
+def test_what_comes_with_a_network(train: Train, tmp_path: Path) -> None:
+    """Its tokenizer and its shape, so others are refused."""
+    first = train("first")
+    with pytest.raises(OptionError, match="takes over its tokenizer too; leave yours out"):
+        train("second", init_from=first, tokenizer=first / "tokenizer.json")
+    with pytest.raises(OptionError, match="leave vocab_size out"):
+        train("second", init_from=first)
+    assert not (tmp_path / "second").exists()
 
 
 def test_same_seed(train: Train) -> None:
