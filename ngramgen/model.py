@@ -108,8 +108,8 @@ class LanguageModel(Protocol):
     which tells what a probability comes from. `ngramgen.ngram.model.NgramModel` has them all. With
     ``moves_rows_slowly`` a state keeps rows that have ended for a while; ``score_running`` scores the sentences of a
     text for a model that sees those before. Of a model with a network ``tally`` counts its calls, and
-    ``neural_weights`` tells how much it counted for each token; ``guessing`` is a model that gives the same answers and
-    is quicker where the likeliest token is taken each time, or None.
+    ``part_weights`` tells how much network, n-gram and cache counted for each token, (T, 3); ``guessing`` is a model
+    that gives the same answers and is quicker where the likeliest token is taken each time, or None.
     """
 
     @property

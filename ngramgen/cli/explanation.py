@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COLORS = ((1, "green"), (10, "cyan"), (100, "yellow"), (1000, "magenta"))  # up to which rank
 _BEYOND = "red"
 _HEAD = ("token", "probability", "rank", "kept", "source")
+_OF_A_NETWORK = ("engine", "neural_weight", "cache_weight")
 _COMMON = 1e-4  # from here on six decimals show what matters
 
 
@@ -46,7 +47,7 @@ def explanation_lines(
 def explanation_json(tokens: Sequence[str], explanations: Sequence[TokenExplanation]) -> list[dict[str, Any]]:
     """An object a token: token, prob, logprob (natural), rank, kept, prob_kept and source.
 
-    Where the model has a network also engine and neural_weight.
+    Where the model has a network also engine, neural_weight and cache_weight.
 
     >>> explanation_json([], [])
     []
@@ -60,7 +61,7 @@ def explanation_json(tokens: Sequence[str], explanations: Sequence[TokenExplanat
             "kept": one.kept,
             "prob_kept": one.probability_kept,
             "source": one.source,
-            **({} if one.engine is None else {"engine": one.engine, "neural_weight": one.neural_weight}),
+            **({} if one.engine is None else {name: getattr(one, name) for name in _OF_A_NETWORK}),
         }
         for token, one in zip(tokens, explanations, strict=True)
     ]
@@ -105,9 +106,11 @@ def _table(tokens: Iterable[str], explanations: Iterable[TokenExplanation]) -> I
 def _source(one: TokenExplanation) -> str:
     if not one.neural_weight:
         return one.source
-    parts = [f"network {one.neural_weight:.2f}"]
+    parts, cache = [f"network {one.neural_weight:.2f}"], one.cache_weight or 0.0
     if one.source and one.engine == "mixture":
-        parts.append(f"{one.source} {1 - one.neural_weight:.2f}")
+        parts.append(f"{one.source} {1 - one.neural_weight - cache:.2f}")
+    if cache:
+        parts.append(f"text {cache:.2f}")
     return ", ".join(parts)
 
 

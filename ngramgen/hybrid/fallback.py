@@ -201,8 +201,9 @@ class FallbackModel:
         """Which n-gram the n-gram's part of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
         return self.hybrid.sources(prompt, new)
 
-    def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
-        """How much the network counted for each new token (N,) after the prompt (T,): 0 where it was not called."""
+    def part_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
+        """How much network, n-gram and cache counted for each new token (N,) after the prompt (T,), (N, 3): the n-gram
+        alone where the network was not called."""
         return self.hybrid.weights_along(prompt, new, self._weights)
 
     def embed(self, text: str | Ids) -> Floats:

@@ -210,17 +210,17 @@ class HybridModel:
         """Which n-gram the n-gram's part of each new token (N,) after the prompt (T,) comes from, as in "3-gram"."""
         return self.ngram.sources(ngram_ids(prompt), new)
 
-    def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
-        """How much the network counted for each new token (N,) after the prompt (T,), from 0 to 1."""
+    def part_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
+        """How much network, n-gram and cache counted for each new token (N,) after the prompt (T,), (N, 3)."""
         return self.weights_along(prompt, new, self.weighting.weights)
 
     def weights_along(self, prompt: Ids, new: Ids, weights_of: WeightsOf) -> NDArray[np.float64]:
-        """`neural_weights` with other weights; 0 where the network has failed."""
+        """`part_weights` with other weights; the n-gram is alone where the network has failed."""
         if self._failures:
-            return np.zeros(len(new))
+            return np.full((len(new), len(ALONE)), ALONE)
         words, own = with_borders(np.concatenate([prompt, new]))
         numbers, _ = self._known(words, np.flatnonzero(own))
-        return weights_of(numbers)[len(prompt) :, 0].astype(np.float64)
+        return weights_of(numbers)[len(prompt) :].astype(np.float64)
 
     def top(self, state: HybridState, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The k most likely next tokens of a state of one row, best first, and their natural log-probabilities.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Ids = NDArray[np.integer[Any]]
 Floats = NDArray[np.float64]
 
-_OF_THE_BASE = ("copies", "embed", "neural_weights", "sources", "tally")
+_OF_THE_BASE = ("copies", "embed", "part_weights", "sources", "tally")
 """What is asked of the model below, if it has it."""
 
 

@@ -194,9 +194,10 @@ class OnnxModel:
         """
         return best_ids(self.logprobs(state)[0], k)
 
-    def neural_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
-        """How much the network counted for each new token (N,) after the prompt (T,): wholly."""
-        return np.ones(len(new))
+    def part_weights(self, prompt: Ids, new: Ids) -> NDArray[np.float64]:
+        """How much network, n-gram and cache counted for each new token (N,) after the prompt (T,), (N, 3): the network
+        wholly."""
+        return np.full((len(new), 3), (1.0, 0.0, 0.0))
 
     def embed(self, text: str | Ids) -> Floats:
         """The mean (W,) of the network's last hidden states over the tokens of a text, or over ids (T,).

@@ -52,6 +52,7 @@ class TokenExplanation:
         source: What the n-gram has it from, as in "3-gram", where the model tells; else empty.
         neural_weight: How much a network counted for it, from 0, where the n-gram answered alone, to 1, where the
             network did; None for a model that knows no network.
+        cache_weight: How much the text before it counted, where a mixture reads that; the rest is the n-gram's.
     """
 
     index: int
@@ -61,6 +62,7 @@ class TokenExplanation:
     probability_kept: float
     source: str
     neural_weight: float | None = None
+    cache_weight: float | None = None
 
     @property
     def engine(self) -> str | None:
@@ -104,9 +106,10 @@ def explain(
             kept=int(np.count_nonzero(filtered > -np.inf)),
             probability_kept=math.exp(filtered[token]),
             source=source,
-            neural_weight=weight,
+            neural_weight=network,
+            cache_weight=cache,
         )
-        for token, source, weight, (row, filtered) in zip(
+        for token, source, (network, cache), (row, filtered) in zip(
             tokens.tolist(), _sources(model, before, tokens), _weights(model, before, tokens), rows, strict=True
         )
     ]
@@ -144,11 +147,11 @@ def _sources(model: Any, prompt: Ids, new: Ids) -> Sequence[str]:
     return sources
 
 
-def _weights(model: Any, prompt: Ids, new: Ids) -> Sequence[float | None]:
-    if not hasattr(model, "neural_weights"):
-        return [None] * len(new)
-    weights: list[float | None] = model.neural_weights(prompt, new).tolist()
-    return weights
+def _weights(model: Any, prompt: Ids, new: Ids) -> Sequence[tuple[float | None, float | None]]:
+    """How much a network and the cache counted for each token, where the model tells."""
+    if not hasattr(model, "part_weights"):
+        return [(None, None)] * len(new)
+    return [(network, cache) for network, _, cache in model.part_weights(prompt, new).tolist()]
 
 
 def _rank(row: FloatArray, token: int) -> int:

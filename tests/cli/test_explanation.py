@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -111,3 +112,18 @@ def test_lengths_must_agree() -> None:
     """Fewer tokens than explanations are a mistake of the caller, not a shorter table."""
     with pytest.raises(ValueError, match="longer than"):
         explanation_json([], [explained(0.5)])
+
+
+def test_the_parts_of_a_mixture() -> None:
+    """What counted and how much; a part that did not is left out."""
+    one = TokenExplanation(7, -1.0, 1, 40, 0.5, "3-gram", 0.6, 0.1)
+    lines = list(
+        explanation_lines([" fox"] * 3, [one, replace(one, cache_weight=0.0), replace(one, neural_weight=0.0)], False)
+    )
+    assert [line.rpartition("40  ")[2] for line in lines[1:]] == [
+        "network 0.60, 3-gram 0.30, text 0.10",
+        "network 0.60, 3-gram 0.40",
+        "3-gram",
+    ]
+    [found] = explanation_json([" fox"], [one])
+    assert (found["engine"], found["neural_weight"], found["cache_weight"]) == ("mixture", 0.6, 0.1)

@@ -206,7 +206,7 @@ def test_a_network_that_fails(hybrid_folder: Path, ids: Any, monkeypatch: pytest
             assert np.array_equal(model.logprobs(state), hybrid.ngram.logprobs(state.ngram))
             assert str(text_model.generate("the cat", seed=1)).startswith("the cat")
             assert hybrid.tally.calls == 0
-            assert model.neural_weights(ids[1, :3], ids[1, 3:]).tolist() == [0.0] * 18
+            assert model.part_weights(ids[1, :3], ids[1, 3:]).tolist() == [[0.0, 1.0, 0.0]] * 18
         assert told == ["model.onnx fails as it runs: no more memory; the n-gram goes on alone"] * 2
 
 
@@ -239,6 +239,10 @@ def test_explained(model: FallbackModel) -> None:
     assert [one.neural_weight for one, call in zip(mixture, called, strict=True) if call] == [
         one.neural_weight for one in found if one.neural_weight
     ]
+    read = [one.cache_weight for one in mixture]
+    assert any(read)
+    assert read[0] == 0  # nothing came before
+    assert all((one.cache_weight or 0) + (one.neural_weight or 0) < 1 for one in mixture)
 
 
 def test_a_limit_on_time(hybrid_folder: Path) -> None:

@@ -272,7 +272,7 @@ def test_top(model: PersonalModel, ids: Any) -> None:
 def test_what_the_model_below_has(model: PersonalModel) -> None:
     """Its sources, embedding, filter and calls are passed on; its own ways of drawing are not, nor is what it lacks."""
     base = model.base
-    for name in ("sources", "embed", "copies", "tally", "score_text", "neural_weights"):
+    for name in ("sources", "embed", "copies", "tally", "score_text", "part_weights"):
         assert hasattr(model, name) == hasattr(base, name)
     for name in ("draws_exactly", "draws_truncated", "sample_sequences", "walker", "nothing"):
         assert not hasattr(model, name)
