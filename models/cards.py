@@ -112,7 +112,8 @@ the last of Mencius; the lyrics of Yan Shu and Wang Yisun.""",
 
 
 SITTINGS = {
-    "english": "the first 4 M of them while the printed lines of some books were not yet joined to paragraphs",
+    "english": "the first 4 M of them while the printed lines of some books were not yet joined to paragraphs, the "
+    "first 16.9 M of them in windows of 256 tokens",
     "chinese": "the first 1.6 M of them while a text in simplified characters still came right behind the same in "
     "traditional ones",
 }
@@ -136,7 +137,7 @@ Licence of the model: {told["licence"]}, as the data ask for it.
 
 ## How
 
-Made by `python models/train.py {name}` with seed 1.
+Made by `python models/train.py {name}`{_onward(facts)}.
 
 {_training(facts, SITTINGS.get(name, ""))}
 
@@ -154,6 +155,11 @@ Five texts as they come, the first five of fifty, with the options of its genera
 """
 
 
+def _onward(facts: dict[str, Any]) -> str:
+    is_onward = "init_from" in facts.get("training", {})
+    return " and, in later sittings, with `--onward`; the numbers below are of the last" if is_onward else ""
+
+
 def _bits(bits: dict[str, float]) -> str:
     names = {"never": "n-gram alone (`--neural never`)", "only": "network alone (`only`)", "always": "both (`always`)"}
     rows = "\n".join(f"| {names[part]} | {number:.3f} |" for part, number in bits.items())
@@ -165,9 +171,11 @@ def _training(facts: dict[str, Any], sittings: str) -> str:
     if "training" not in facts:
         return ngram
     training = facts["training"]
-    hours = training["seconds"] / 3600
+    before = training.get("init_from", {"tokens": 0, "seconds": 0})
+    hours = (before["seconds"] + training["seconds"]) / 3600
     options = {name: value for name, value in training["options"].items() if value is not None}
-    read = f"{training['tokens'] / 1e6:.1f} M tokens" + (f" ({sittings})" if sittings else "")
+    tokens = (before["tokens"] + training["tokens"]) / 1e6
+    read = f"{tokens:.1f} M tokens" + (f" ({sittings})" if sittings else "")
     return f"""\
 The network has {training["parameters"] / 1e6:.1f} M parameters and read {read}, in
 {hours:.1f} hours on one or two cores of a server with bfloat16 and no GPU: at most {2 * hours:.1f} core hours, with

@@ -2,6 +2,7 @@
 
     python models/train.py english --data DATA --work build            prepares, trains, tunes, measures
     python models/train.py english --data DATA --work build --ship     and takes the model into models/english
+    python models/train.py english --data DATA --work build --onward   begins with the network that is shipped
 
 DATA is the folder that models/README.md describes. What was made before is taken up again: a text that is there is not
 prepared anew, a network goes on from its checkpoint until its time is used up. Delete the folder under --work to begin
@@ -40,6 +41,8 @@ SMALL_NETWORK = ("config.json", "tokenizer.json", "training.json", "model_int8.o
 
 DRAWN = {"temperature": 0.8, "top_p": 0.95, "dry_multiplier": 0.8, "end_sentence": True}
 """How a hybrid draws: below temperature 1 its cache would have a text repeat itself, which DRY keeps it from."""
+NETWORK = {"context": 512, "batch_size": 8, "decay_share": 0.6, "evaluations": 5}
+"""What a network is trained with; each measurement takes the time of some 0.2 M tokens."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ RECIPES = {
             "english",
             english_texts,
             max_ngrams=3_200_000,
-            minutes=112,
-            settings={"value_embeddings": 3, "evaluations": 28},
+            minutes=220,
+            settings=NETWORK | {"value_embeddings": 3},
             generation=DRAWN | {"max_new_tokens": 160},
             prompts=(
                 "Once upon a time",
@@ -118,7 +121,7 @@ RECIPES = {
             max_ngrams=1_900_000,
             order=4,
             minutes=35,
-            settings={"evaluations": 10},
+            settings=NETWORK,
             generation=DRAWN | {"max_new_tokens": 120},
             prompts=("床前明月光", "春", "子曰：“", "", "白日依山"),
         ),
@@ -151,7 +154,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     prepare(recipe, options.data, work)
     if recipe.minutes:
-        network(recipe, work)
+        network(recipe, work, options.onward)
     seconds = ngram(recipe, work)
     write(folder / "generation.json", json.dumps(recipe.generation, indent=2) + "\n")
     if recipe.minutes:
@@ -168,6 +171,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, help="time for the network, in place of the recipe's")
+    parser.add_argument("--onward", action="store_true", help="begin with the shipped network, not from nothing")
     parser.add_argument("--ship", action="store_true", help="take the model into models/ if it is better")
     return parser.parse_args()
 
@@ -182,20 +186,27 @@ def prepare(recipe: Recipe, data: Path, work: Path) -> None:
         say(f"{part}.txt: {(work / f'{part}.txt').stat().st_size / 1e6:.1f} MB")
 
 
-def network(recipe: Recipe, work: Path) -> None:
-    """Trains the network until its time is used up, and takes its files into the model's folder."""
-    folder = work / "network"
-    is_begun = (folder / "training" / "latest.pt").exists()
+def network(recipe: Recipe, work: Path, onward: bool) -> None:
+    """Trains the network until its time is used up, and takes its files into the model's folder.
+
+    A training onward reads the text in another order than the one before it, and counts its own time alone.
+    """
+    folder, seed, begin, settings = work / "network", SEED, None, recipe.settings
+    if onward:
+        begin = MODELS / recipe.name
+        seed = 1 + int(json.loads((begin / "training.json").read_text())["options"]["seed"])
+        settings = {name: value for name, value in settings.items() if name != "value_embeddings"}  # it has them
     train_network(
         NetworkCorpus([work / "train.txt"], [work / "test.txt"]),
         folder,
         seconds=recipe.minutes * 60,
-        seed=SEED,
-        resume=is_begun,
+        seed=seed,
+        init_from=begin,
+        resume=(folder / "training" / "latest.pt").exists(),
         precisions=("int8",),
         report=lambda progress: progress.point and say(f"{progress.share:.0%}  {progress.point}"),
         notify=say,
-        **recipe.settings,
+        **settings,
     )
     for name in SMALL_NETWORK:
         shutil.copyfile(folder / name, work / "model" / name)
