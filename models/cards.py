@@ -157,7 +157,7 @@ Five texts as they come, the first five of fifty, with the options of its genera
 
 def _onward(facts: dict[str, Any]) -> str:
     is_onward = "init_from" in facts.get("training", {})
-    return " and, in later sittings, with `--onward`; the numbers below are of the last" if is_onward else ""
+    return " and, in later sittings, with `--onward`; the options below are those of the last" if is_onward else ""
 
 
 def _bits(bits: dict[str, float]) -> str:
@@ -175,7 +175,7 @@ def _training(facts: dict[str, Any], sittings: str) -> str:
     hours = (before["seconds"] + training["seconds"]) / 3600
     options = {name: value for name, value in training["options"].items() if value is not None}
     tokens = (before["tokens"] + training["tokens"]) / 1e6
-    read = f"{tokens:.1f} M tokens" + (f" ({sittings})" if sittings else "")
+    read = f"{tokens:.1f} M tokens" + (f" ({sittings})" if sittings and before["tokens"] else "")
     return f"""\
 The network has {training["parameters"] / 1e6:.1f} M parameters and read {read}, in
 {hours:.1f} hours on one or two cores of a server with bfloat16 and no GPU: at most {2 * hours:.1f} core hours, with

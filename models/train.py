@@ -34,7 +34,6 @@ from ngramgen.neural.training import NetworkCorpus, train_network
 from ngramgen.tuning import tune
 
 MODELS = Path(__file__).resolve().parent
-SEED = 1
 MEASURED = 300_000  # bytes of a text, from its beginning
 SAMPLES = 50
 SMALL_NETWORK = ("config.json", "tokenizer.json", "training.json", "model_int8.onnx")
@@ -173,7 +172,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="time for the network, in place of the recipe's")
     parser.add_argument("--onward", action="store_true", help="begin with the shipped network, not from nothing")
     parser.add_argument("--ship", action="store_true", help="take the model into models/ if it is better")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.onward and not RECIPES[options.model].minutes:
+        parser.error(f"{options.model} has no network to train onward; leave --onward out")
+    return options
 
 
 def prepare(recipe: Recipe, data: Path, work: Path) -> None:
@@ -191,18 +193,18 @@ def network(recipe: Recipe, work: Path, onward: bool) -> None:
 
     A training onward reads the text in another order than the one before it, and counts its own time alone.
     """
-    folder, seed, begin, settings = work / "network", SEED, None, recipe.settings
+    folder, settings = work / "network", recipe.settings
+    is_begun = (folder / "training" / "latest.pt").exists()
+    seed = sitting(work, MODELS / recipe.name if onward else None)
     if onward:
-        begin = MODELS / recipe.name
-        seed = 1 + int(json.loads((begin / "training.json").read_text())["options"]["seed"])
         settings = {name: value for name, value in settings.items() if name != "value_embeddings"}  # it has them
     train_network(
         NetworkCorpus([work / "train.txt"], [work / "test.txt"]),
         folder,
         seconds=recipe.minutes * 60,
         seed=seed,
-        init_from=begin,
-        resume=(folder / "training" / "latest.pt").exists(),
+        init_from=MODELS / recipe.name if onward and not is_begun else None,
+        resume=is_begun,
         precisions=("int8",),
         report=lambda progress: progress.point and say(f"{progress.share:.0%}  {progress.point}"),
         notify=say,
@@ -210,6 +212,18 @@ def network(recipe: Recipe, work: Path, onward: bool) -> None:
     )
     for name in SMALL_NETWORK:
         shutil.copyfile(folder / name, work / "model" / name)
+
+
+def sitting(work: Path, begin: Path | None) -> int:
+    """The seed of a training that begins with a model's folder or with nothing, kept for when it is taken up again."""
+    path, onward = work / "sitting.json", begin is not None
+    if not path.exists():
+        last = 0 if begin is None else int(json.loads((begin / "training.json").read_text())["options"]["seed"])
+        write(path, json.dumps({"onward": onward, "seed": last + 1}) + "\n")
+    told = json.loads(path.read_text())
+    if told["onward"] != onward:
+        sys.exit(f"the training in {work} was begun {'with' if told['onward'] else 'without'} --onward; go on so")
+    return int(told["seed"])
 
 
 def ngram(recipe: Recipe, work: Path) -> float:

@@ -29,6 +29,8 @@ DRAWING = frozenset(
     )
 )
 """The options that shape how a token is drawn."""
+_AGAINST_REPETITION = "dry_multiplier"
+"""A search for the likeliest text looks for just that, and mirostat steers by what the model says."""
 _NOT_WITH_BEAMS = frozenset({"end_sentence"})
 _NOT_WITH_CONSTRAINTS = frozenset(  # they refuse all but the least length, which may be more than they allow
     (
@@ -90,8 +92,8 @@ def check_options(given: Mapping[str, Any]) -> None:
 def fitting(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults that are not given and go with what is: one that does not is left out, not refused.
 
-    So are those that shape drawing where nothing is drawn (greedy, temperature 0, beams) or mirostat is to shape it,
-    and those that constraints or beams do not know. Raises OptionError for a value out of its range.
+    So are those that shape drawing, and DRY, where nothing is drawn (greedy, temperature 0, beams) or mirostat is to
+    shape it, and those that constraints or beams do not know. Raises OptionError for a value out of its range.
 
     >>> fitting({"temperature": 0.8, "max_new_tokens": 160}, {"greedy": True})
     {'max_new_tokens': 160}
@@ -100,7 +102,7 @@ def fitting(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     asked = SamplingOptions(**{"max_new_tokens": _LONG, **sampling})
     unfit = set(given)
     if asked.is_greedy or asked.num_beams > 1 or asked.mirostat:
-        unfit |= DRAWING | {"greedy"}
+        unfit |= DRAWING | {"greedy", _AGAINST_REPETITION}
     elif not DRAWING.isdisjoint(given):  # who says how to draw wants to draw
         unfit |= {"greedy"} if defaults.get("temperature", 1) else {"greedy", "temperature"}
     if asked.num_beams > 1:

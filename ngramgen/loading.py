@@ -152,7 +152,8 @@ def load(
     path = model_path(name)
     try:
         if path.is_dir():
-            found = replace(_from_folder(path, precision, use, verify), defaults=read_defaults(path))
+            found = _from_folder(path, precision, use, verify)
+            found = replace(found, defaults=_defaults(path, found.model))
             return _cut_by(tokenizer, found, path)
         if is_network(path):
             if neural == "never" or use.is_auto:
@@ -172,6 +173,14 @@ def load(
     if not head.startswith(GZIP) and b"\\data\\" not in head and path.suffix != ".arpa":
         raise ModelFormatError(f"{path} is no model: neither a .ngram file nor an ARPA file")
     return _cut_by(tokenizer, _from_arpa(path, lenient), path)
+
+
+def _defaults(path: Path, model: Any) -> dict[str, Any]:
+    """The folder's sampling options. DRY is for a mixture, which reads its own text; an n-gram draws faster without."""
+    defaults = read_defaults(path)
+    if isinstance(model, NgramModel) and is_network(path):
+        defaults.pop("dry_multiplier", None)
+    return defaults
 
 
 def _cut_by(function: Function | None, found: TextModel, path: Path) -> TextModel:

@@ -18,13 +18,13 @@ from ngramgen.hybrid.weighting import Weighting, fit_weighting
 from ngramgen.loading import load
 from ngramgen.neural.model import OnnxModel
 from ngramgen.text.corpus import read_blocks
-from ngramgen.text.splitting import PIECE, pieces
+from ngramgen.text.splitting import pieces
 from ngramgen.text.tokenizers import bordered
 from ngramgen.textmodel import Texts, sources_of
 
 BUDGETS = (0.1, 0.25, 0.5, 0.75)
 """Shares of calls for which bits per byte are told."""
-MOST_BYTES = 1_000_000
+MOST_BYTES = 1 << 20
 """So much of the text is read: what is fitted has a few hundred numbers, for which that is plenty."""
 _NETWORK, _NGRAM = 0, 1  # as `Places` has them
 
@@ -34,7 +34,7 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
 
     That is the weighting of the mixture, and the gate that tells where the network is worth a call.
 
-    ``on`` is text that neither was trained on, a path, several, or sentences, of which the first `MOST_BYTES` are read.
+    ``on`` is text that neither was trained on, a path, several, or sentences, of which some `MOST_BYTES` are read.
     The result holds bits per byte of that text for both models, for the mixture, and for some budgets of calls, as
     does the folder's hybrid.json.
     Raises OptionError for a folder without model.ngram or for too little text, CorpusError, and what `load` raises.
@@ -43,7 +43,7 @@ def tune(folder: str | os.PathLike[str], on: Texts, *, errors: str = "strict") -
     network = OnnxModel(text_model.model.layout.model, threads=os.cpu_count() or 1)
     model = HybridModel(load(folder, neural="never").model, network, Weighting.fixed(0.5))
     parts, size = [], 0
-    for block in read_blocks(sources_of(on), errors=errors, block_size=PIECE):  # type: ignore[arg-type]
+    for block in read_blocks(sources_of(on), errors=errors):  # type: ignore[arg-type]
         for piece in pieces(text_model.cleaner.lines_block(block)):
             parts.append(model.places(bordered(text_model.tokenizer, piece)))
         size += len(block)

@@ -94,6 +94,13 @@ def test_those_that_do_not_go_with_what_is_given_are_left_out(given: dict[str, A
     assert sorted(fitting(OWN, given)) == sorted(left)
 
 
+@pytest.mark.parametrize("given", [{"greedy": True}, {"temperature": 0}, {"num_beams": 2}, {"mirostat": 2}], ids=str)
+def test_dry_is_for_drawing(given: dict[str, Any]) -> None:
+    """A search for the likeliest text is one, whatever the model's defaults are; asked for, DRY is there."""
+    assert fitting({"dry_multiplier": 0.8}, given) == {}
+    assert fitting({"dry_multiplier": 0.8}, {"temperature": 0.5}) == {"dry_multiplier": 0.8}
+
+
 def test_whoever_says_how_to_draw_draws() -> None:
     """Of a model that is greedy by default a temperature or top_k makes one that draws."""
     assert fitting({"greedy": True}, {"top_k": 5}) == {}

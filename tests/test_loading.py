@@ -88,6 +88,20 @@ def test_shipped_models(
     assert isinstance(load().model, HybridModel)
 
 
+def test_dry_is_for_the_mixture(untuned_folder: Path, tmp_path: Path) -> None:
+    """The n-gram of a folder with a network draws without it, that of a folder alone as the folder says."""
+    folder = Path(shutil.copytree(untuned_folder, tmp_path / "both"))
+    (folder / "generation.json").write_text('{"temperature": 0.8, "dry_multiplier": 0.8}')
+    assert load(folder).defaults == {"temperature": 0.8, "dry_multiplier": 0.8}
+    assert load(folder, neural="only").defaults == {"temperature": 0.8, "dry_multiplier": 0.8}
+    assert load(folder, neural="never").defaults == {"temperature": 0.8}
+    for path in folder.glob("*.onnx"):
+        path.unlink()
+    for name in ("config.json", "hybrid.json"):
+        (folder / name).unlink(missing_ok=True)
+    assert load(folder).defaults == {"temperature": 0.8, "dry_multiplier": 0.8}
+
+
 def test_the_default_without_onnxruntime(ship: Ship, untuned_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its n-gram answers, and that is said once."""
     ship(english=untuned_folder)

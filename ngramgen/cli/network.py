@@ -137,11 +137,8 @@ def train(
     from ngramgen.neural.training import SHIPPED, NetworkCorpus, train_network
     from ngramgen.text.cleaning import DEFAULT_STEPS
 
-    if (
-        init_from is not None
-        and click.get_current_context().get_parameter_source("size") == ParameterSource.COMMANDLINE
-    ):
-        raise click.UsageError("--init-from decides the size of the network; leave --size out.")
+    if init_from is not None:
+        _check_beginning(options["resume"])
     if options["resume"] and "-" in corpus:
         raise click.UsageError("--resume needs files, for standard input cannot be compared with what it was.")
     text = NetworkCorpus(
@@ -175,6 +172,14 @@ def train(
     notice(f"{about['valid_bits_per_byte']:.4f} bits per byte, in {time.monotonic() - begun:.0f} s.")
     if as_json:
         write_lines([json_text(about)])
+
+
+def _check_beginning(resume: bool) -> None:
+    """Raises click.UsageError for what does not go with a network to begin with."""
+    if resume:
+        raise click.UsageError("--resume goes on with what is in the folder; leave --init-from out.")
+    if click.get_current_context().get_parameter_source("size") == ParameterSource.COMMANDLINE:
+        raise click.UsageError("--init-from decides the size of the network; leave --size out.")
 
 
 def _tokenizer(name: str | None) -> tuple[str | None, int | None]:

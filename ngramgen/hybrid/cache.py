@@ -67,13 +67,13 @@ def cache_behind(words: Ids) -> tuple[NDArray[np.float32], NDArray[np.int64], Fl
 
 
 def cache_along(words: Ids) -> tuple[NDArray[np.float32], Floats]:
-    """Before each word of running text that is not <s>, (T,): the numbers (T, `SIZE`), and the word's p, 0 for one that
-    did not come there. Where a line begins by <s>, </s> has ended the one before."""
-    text = np.append(EOS, words[words != BOS]).astype(np.int64)
-    size = max(0, len(text) - 1)
+    """Before each word of a text (T,), which begins without <s>: the numbers (T, `SIZE`), and the word's p, 0 for one
+    that did not come there. <s> is a line's end, as `cache_behind` has it."""
+    text = np.append(EOS, np.where(words == BOS, EOS, words)).astype(np.int64)
+    size = len(words)
     numbers, own, left = np.zeros((size, SIZE), np.float32), np.zeros(size), np.ones(size)
     grams = [text]  # by length k + 1: a number for the k + 1 tokens that end at each place from k on
-    for k in range(1, min(LEVELS + 1, size) + 1):
+    for k in range(1, min(LEVELS, size) + 1):
         grams.append(_numbered(grams[-1][:-1], text[k:]))
     for k in range(1, min(LEVELS, size) + 1):
         contexts, pairs = grams[k - 1][:-1], grams[k]

@@ -130,18 +130,16 @@ class HybridModel:
 
     def rows(self, network: Floats, state: NgramState) -> Floats:
         """The mixture (B, V) of the network's log-probabilities, which are spoilt, and what is behind a state."""
-        evidence, caches = self.evidence.of(state.contexts), []
-        if self.weighting.reads_cache:
-            caches = [cache_behind(words) for words in state.words]
-            known = np.stack([numbers for numbers, _, _ in caches]) if caches else np.zeros((0, SIZE), np.float32)
-            evidence = np.concatenate([evidence, known], axis=1)
-        weights, ngram = self.weighting.weights(evidence), self.ngram.probabilities(state)
+        caches = [cache_behind(words) for words in state.words] if self.weighting.reads_cache else []
+        known = [numbers for numbers, _, _ in caches] or np.zeros((state.batch, SIZE), np.float32)
+        numbers = np.concatenate([self.evidence.of(state.contexts), known], axis=1)
+        weights, ngram = self.weighting.weights(numbers), self.ngram.probabilities(state)
         np.exp(network, out=network)
         network *= weights[:, :1]
         ngram *= weights[:, 1:2]
         network += ngram
-        for row, weight, (_, ids, probs) in zip(network, weights[:, 2].tolist(), caches, strict=bool(caches)):
-            row[ids] += weight * probs
+        for row, (_, ids, probs) in enumerate(caches):
+            network[row, ids] += weights[row, 2] * probs
         with np.errstate(divide="ignore"):
             return np.log(network, out=network)
 
@@ -201,9 +199,9 @@ class HybridModel:
         return Places(numbers, logprobs)
 
     def _known(self, text: NDArray[np.int64], read: NDArray[np.int64]) -> tuple[Floats, NDArray[np.float64]]:
-        """The numbers known before each of the given words of running text, and the cache's probability of each."""
+        """The numbers known before each of the words of running text that are read, and the cache's p of each."""
         evidence = self.evidence.of(contexts_of_text(self.ngram.table, text)[read - 1])
-        numbers, cache = cache_along(text)
+        numbers, cache = cache_along(text[read])
         return np.concatenate([evidence, numbers], axis=1), cache
 
     def sources(self, prompt: Ids, new: Ids) -> list[str]:

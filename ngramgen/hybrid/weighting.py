@@ -50,8 +50,8 @@ class Weighting(Perceptron):
         """The weights (R, `PARTS`) float32 at places of which so much is known, (R, F), the cache's numbers last."""
         scores = self.scores(numbers)
         if self.is_fixed:
-            return softmax(_without_cache(scores, np.ones(len(scores), bool)))
-        weights = np.float32(1 - 2 * _EDGE) * softmax(_without_cache(scores, _has_none(numbers)))
+            return _softmax(_without_cache(scores, np.ones(len(scores), bool)))
+        weights = np.float32(1 - 2 * _EDGE) * _softmax(_without_cache(scores, _has_none(numbers)))
         weights[:, :2] += _EDGE
         return weights
 
@@ -70,13 +70,13 @@ def fit_weighting(numbers: Array, logprobs: NDArray[np.floating[Any]]) -> Weight
 
     def slopes(scores: Array, some: slice) -> Array:
         scores = _without_cache(scores, none[some])
-        found: Array = softmax(scores) - softmax(scores + ratios[some])
+        found: Array = _softmax(scores) - _softmax(scores + ratios[some])
         return found
 
     return Weighting.fitted(numbers, slopes, (_best_score(ratios[:, 0] - ratios[:, 1]), 0.0, _FIRST_OF_CACHE))
 
 
-def softmax(scores: NDArray[np.floating[Any]]) -> Array:
+def _softmax(scores: NDArray[np.floating[Any]]) -> Array:
     """exp(s_i) / sum_j exp(s_j) of rows (R, O), float32."""
     shares = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
     found: Array = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)

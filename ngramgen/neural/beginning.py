@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ngramgen.errors import ModelFormatError, OptionError
 from ngramgen.neural.config import NetworkConfig
 from ngramgen.neural.graph import import_onnx, weight_shapes
-from ngramgen.neural.layout import Layout, read_layout
+from ngramgen.neural.layout import TRAINING, Layout, read_layout
+from ngramgen.text.subword import SubwordTokenizer
 
 _PRECISIONS = ("float32", "int8")
-_SHAPE = [field.name for field in fields(NetworkConfig)]
+SHAPE = [field.name for field in fields(NetworkConfig)]
 
 
 @dataclass(frozen=True)
@@ -25,18 +26,15 @@ class Beginning:
     config: NetworkConfig
     weights: dict[str, NDArray[np.float32]]
     tokenizer: Path
-    folder: Path
-    training: dict[str, Any]  # what the folder's training.json tells
+    about: dict[str, Any]  # the network's name, and all the tokens and seconds of its trainings, those before it too
 
-    @property
-    def size(self) -> str:
-        return str(self.training.get("size", "small"))
-
-    def about(self) -> dict[str, Any]:
-        """The network's name, and all the tokens and seconds of its trainings, of those before it too."""
-        before = self.training.get("init_from", {})
-        sums = {name: self.training.get(name, 0) + before.get(name, 0) for name in ("tokens", "seconds")}
-        return {"name": self.folder.resolve().name, **sums}
+    def check(self, tokenizer: SubwordTokenizer) -> None:
+        """Raises ModelFormatError for a tokenizer of another size."""
+        if tokenizer.vocab_size != self.config.vocab_size:
+            raise ModelFormatError(
+                f"{self.tokenizer} has {tokenizer.vocab_size} entries where its network has {self.config.vocab_size}; "
+                "put back the one that it was trained with"
+            )
 
 
 def read_beginning(folder: str | Path, named: dict[str, Any]) -> Beginning:
@@ -46,21 +44,19 @@ def read_beginning(folder: str | Path, named: dict[str, Any]) -> Beginning:
     another setting of it, a network that is not ngramgen's and one in other precisions only; ModelNotFoundError,
     ModelFormatError, and MissingDependencyError without onnx.
     """
-    shape = {name: value for name, value in named.items() if name in _SHAPE}
+    shape = {name: value for name, value in named.items() if name in SHAPE}
     if given := [name for name in shape if name != "context"]:
         raise OptionError(f"the shape is that of the network that the training begins with; leave {given[0]} out")
     layout = _layout(Path(folder))
     assert layout.own is not None
-    read = {name: _matrix(name, parts) for name, parts in _parts(layout).items()}
-    shapes = weight_shapes(layout.own)
-    for name, rows in shapes.items():
-        if name not in read or read[name].shape != rows:
-            raise ModelFormatError(f"{layout.model} is damaged: it has no {name} of the shape {rows}")
-    weights = {name: read[name] for name in shapes}
-    return Beginning(replace(layout.own, **shape), weights, layout.tokenizer, layout.folder, layout.about)
+    arrays = _arrays(layout)
+    weights = {name: _matrix(layout, name, rows, arrays) for name, rows in weight_shapes(layout.own).items()}
+    return Beginning(replace(layout.own, **shape), weights, layout.tokenizer, _about(layout))
 
 
 def _layout(folder: Path) -> Layout:
+    if folder.is_file():
+        raise OptionError(f"{folder} is a file; name the folder of the network that the training begins with")
     layout = read_layout(folder)
     if layout.own is None:
         raise OptionError(f"{folder} is no network of ngramgen's; training begins only with one that it made")
@@ -72,28 +68,38 @@ def _layout(folder: Path) -> Layout:
     raise OptionError(f"{folder} has its network in neither float32 nor int8, so no training can begin with it")
 
 
-def _parts(layout: Layout) -> dict[str, dict[str, NDArray[Any]]]:
-    """The arrays of the file by matrix: ``""`` where it is one, ``bits`` and ``scales`` where it is quantised."""
+def _arrays(layout: Layout) -> dict[str, NDArray[Any]]:
+    """The constants of the file, by name."""
     onnx = import_onnx()
     try:
         tensors = onnx.load(layout.model).graph.initializer
-        arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
+        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in tensors}
     except Exception as error:  # protobuf has errors of its own
         raise ModelFormatError(f"{layout.model} is damaged ({type(error).__name__}); train the network anew") from None
-    found: dict[str, dict[str, NDArray[Any]]] = {}
-    for name, array in arrays.items():
-        stem, _, part = name.rpartition(".")
-        is_quantised = part in ("bits", "scales")
-        found.setdefault(stem if is_quantised else name, {})[part if is_quantised else ""] = array
-    return found
 
 
-def _matrix(name: str, parts: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+def _matrix(layout: Layout, name: str, shape: tuple[int, int], arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
     """Rows of outputs, as `ngramgen.neural.graph.build` and `ngramgen.neural.quantising.int8_weights` were given."""
-    if "" in parts:
-        is_table = name == "embedding" or name.startswith("values.")
-        return np.array(parts[""] if is_table else parts[""].T, np.float32, order="C")
-    bits, scales = parts["bits"], parts["scales"]
-    blocks = (bits.reshape(*scales.shape, -1).astype(np.float32) - 128) * scales[..., None]
-    rows: NDArray[np.float32] = blocks.reshape(len(bits), -1)
+    try:
+        if name in arrays:
+            is_table = name == "embedding" or name.startswith("values.")
+            rows = np.array(arrays[name] if is_table else arrays[name].T, np.float32, order="C")
+        else:
+            bits, scales = arrays[f"{name}.bits"], arrays[f"{name}.scales"]
+            rows = ((bits.reshape(*scales.shape, -1).astype(np.float32) - 128) * scales[..., None]).reshape(
+                len(bits), -1
+            )
+    except (KeyError, ValueError, TypeError):
+        rows = np.zeros((0, 0), np.float32)
+    if rows.shape != shape:
+        raise ModelFormatError(f"{layout.model} is damaged: it has no {name} of the shape {shape}")
     return rows
+
+
+def _about(layout: Layout) -> dict[str, Any]:
+    try:
+        before = layout.about.get("init_from", {})
+        sums = {name: float(layout.about.get(name, 0)) + float(before.get(name, 0)) for name in ("tokens", "seconds")}
+    except (TypeError, ValueError, AttributeError):
+        raise ModelFormatError(f"{layout.folder / TRAINING} is damaged; remove it") from None
+    return {"name": layout.folder.resolve().name, "tokens": int(sums["tokens"]), "seconds": round(sums["seconds"], 1)}

@@ -6,14 +6,14 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ngramgen import __version__
 from ngramgen.atomic import replacing
 from ngramgen.errors import MissingDependencyError, OptionError, TokenizerError, TrainingError
-from ngramgen.neural.beginning import read_beginning
+from ngramgen.neural.beginning import SHAPE, Beginning, read_beginning
 from ngramgen.neural.config import NetworkConfig
 from ngramgen.neural.options import TrainingOptions, settings
 from ngramgen.neural.quantising import BITS, LEAST_BLOCK, block_size
@@ -75,49 +75,61 @@ def train_network(
     ``seconds``, counted from the call, or ``tokens`` is the budget. ``tokenizer`` names a tokenizer.json; without one a
     byte-level BPE is learnt from the corpus. ``resume`` goes on with what is in the folder, with a budget that counts
     from the training's first beginning. ``init_from`` is the folder of a network of ngramgen's whose weights, shape and
-    tokenizer are where the training begins. ``named`` replaces fields of `NetworkConfig` and `TrainingOptions`.
-    ``report`` is told of the progress, ``notify`` of what a person should know.
+    tokenizer are where the training begins; it is not named again to resume. ``named`` replaces fields of
+    `NetworkConfig` and `TrainingOptions`. ``report`` is told of the progress, ``notify`` of what a person should know.
     Raises OptionError, CorpusError, TokenizerError, TrainingError, ModelFormatError, MissingDependencyError.
     """
     begun = time.monotonic()
     notify = notify or (lambda message: None)
     config, options = settings(size, named, seconds=seconds, tokens=tokens, seed=seed, device=device)
+    _check_precisions(precisions)
+    _needs_torch()
     first = None
     if init_from is not None:
+        if resume:
+            raise OptionError("resume goes on with what is in the folder; leave init_from out")
         if tokenizer is not None:
             raise OptionError("a training that begins with a network takes over its tokenizer too; leave yours out")
         first = read_beginning(init_from, named)
         config, tokenizer = first.config, first.tokenizer
-    _check_precisions(precisions)
-    _check_blocks(config, precisions)
-    _needs_torch()
     from ngramgen.neural.workspace import Workspace
 
     folder = Path(folder)
     workspace = Workspace(folder)
     corpus_bytes([*corpus.sources, *corpus.valid])  # a file that is not there is told before any is read
-    made = None if tokenizer is None else _own_tokenizer(Path(tokenizer))
     if resume:
-        if workspace.facts().sources != corpus.names():
-            raise OptionError(f"{folder} was trained on other files; resume with the same ones")
+        config = _resumed(corpus, workspace, config, named)
+    _check_blocks(config, precisions)
+    if resume:
         made = SubwordTokenizer.from_file(folder / "tokenizer.json")
     else:
+        given = None if tokenizer is None else _own_tokenizer(Path(tokenizer))
+        if first is not None and given is not None:
+            first.check(given)
         workspace.begin()
-        made = _prepare(corpus, workspace, made, config.vocab_size, options)
+        made = _prepare(corpus, workspace, given, config.vocab_size, options, first)
         _write(folder / "tokenizer.json", made.json)
-    assert made is not None
-    config = NetworkConfig(**(asdict(config) | {"vocab_size": made.vocab_size}))
+    config = replace(config, vocab_size=made.vocab_size)
     trainer = _trainer(config, options, workspace, begun, resume)
-    if first is not None and not resume:
+    if first is not None:
         trainer.network.load_weights(first.weights)
     for message in trainer.notices:
         notify(message)
     trainer.run(report)
-    about = _about(workspace.facts().sources, corpus.cleaning, trainer, size if first is None else first.size)
-    if first is not None:
-        about["init_from"] = first.about()
-    _finish(folder, about, trainer, precisions)
+    _finish(folder, _about(workspace, corpus.cleaning, trainer, size), trainer, precisions)
     return folder
+
+
+def _resumed(
+    corpus: NetworkCorpus, workspace: Workspace, config: NetworkConfig, named: dict[str, Any]
+) -> NetworkConfig:
+    """The shape of the training in the folder, if that began with a network; else the one that is asked for."""
+    facts = workspace.facts()
+    if facts.sources != corpus.names():
+        raise OptionError(f"{workspace.folder.parent} was trained on other files; resume with the same ones")
+    if facts.begun is None:
+        return config
+    return replace(NetworkConfig(**facts.begun["shape"]), **{name: named[name] for name in named if name in SHAPE})
 
 
 def export_checkpoint(folder: str | Path, name: str = "latest", precisions: Sequence[str] = SHIPPED) -> Path:
@@ -186,8 +198,9 @@ def _prepare(
     tokenizer: SubwordTokenizer | None,
     vocab_size: int,
     options: TrainingOptions,
+    first: Beginning | None,
 ) -> SubwordTokenizer:
-    """Reads, cleans and encodes the texts once."""
+    """Reads, cleans and encodes the texts once; notes what the training begins with."""
     from ngramgen.neural.workspace import TextFacts
 
     cleaner = Cleaner(corpus.cleaning)
@@ -206,7 +219,8 @@ def _prepare(
         valid_bytes, valid_tokens = workspace.write_valid(pieces, tokenizer, options.valid_tokens)
         if not valid_tokens:
             raise TrainingError("the text to measure on is empty; give another, or none")
-    workspace.write_facts(TextFacts(corpus.names(), raw, tokens, valid_bytes, valid_tokens))
+    begun = None if first is None else {"init_from": first.about, "shape": asdict(first.config)}
+    workspace.write_facts(TextFacts(corpus.names(), raw, tokens, valid_bytes, valid_tokens, begun))
     return tokenizer
 
 
@@ -247,16 +261,16 @@ def _trainer(
     return trainer
 
 
-def _about(files: list[list[str | int]], cleaning: Sequence[str], trainer: Trainer, size: str) -> dict[str, Any]:
+def _about(workspace: Workspace, cleaning: Sequence[str], trainer: Trainer, size: str) -> dict[str, Any]:
     """What training.json tells."""
-    last = trainer.points[-1] if trainer.points else None
-    return {
+    facts, last = workspace.facts(), trainer.points[-1] if trainer.points else None
+    about = {
         "ngramgen": __version__,
         "python": platform.python_version(),
         "size": size,
         "parameters": trainer.config.parameters,
         "options": {option.name: getattr(trainer.options, option.name) for option in fields(trainer.options)},
-        "corpus": {"files": files, "tokens": len(trainer.texts.train)},
+        "corpus": {"files": facts.sources, "tokens": len(trainer.texts.train)},
         "cleaning": list(cleaning),
         "device": str(trainer.device),
         "seconds": round(trainer.seconds, 1),
@@ -264,6 +278,9 @@ def _about(files: list[list[str | int]], cleaning: Sequence[str], trainer: Train
         "tokens": trainer.tokens,
         "valid_bits_per_byte": None if last is None else round(last.valid_bits_per_byte, 5),
     }
+    if facts.begun is not None:
+        about |= {"size": None, "init_from": facts.begun["init_from"]}
+    return about
 
 
 def _finish(folder: Path, about: dict[str, Any], trainer: Trainer, precisions: Sequence[str]) -> None:

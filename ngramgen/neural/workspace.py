@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +23,15 @@ _SHARE = 50  # without a text to measure on, one part of so many is left out of 
 
 @dataclass(frozen=True)
 class TextFacts:
-    """Of the texts on disk: where they come from, raw bytes and tokens, and how many tokens at the end are for
-    measuring."""
+    """Of the texts on disk: where they come from, raw bytes and tokens, how many tokens at the end are for measuring;
+    and what the training began with."""
 
     sources: list[list[str | int]]
     bytes: int
     tokens: int
     valid_bytes: int
     valid_tokens: int
+    begun: dict[str, Any] | None = None  # the network that it began with, and its shape; None for a new one
 
 
 class Workspace:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ngramgen.model import EOS
 from ngramgen.sampling.checks import check_float, check_int
 from ngramgen.sampling.rows import LIMIT, normalise
 
@@ -39,13 +40,16 @@ def no_breakers(ids: IntArray) -> NDArray[np.bool_]:
 
 
 def breakers(tokenizer: Tokenizer, strings: Iterable[str]) -> AreBreakers:
-    """Tells which of an array of ids are sequence breakers: those whose text contains one of the strings."""
+    """Tells which of an array of ids are sequence breakers: those whose text contains one of the strings.
+
+    That of ``</s>`` is a line end.
+    """
     wanted = tuple(strings)
     kinds = np.full(tokenizer.vocab_size, _UNKNOWN, dtype=np.uint8)  # only tokens that are met are looked at
 
     def are_breakers(ids: IntArray) -> NDArray[np.bool_]:
         for index in np.unique(ids[kinds[ids] == _UNKNOWN]).tolist():
-            text = tokenizer.token(index)
+            text = "\n" if index == EOS else tokenizer.token(index)
             kinds[index] = _BREAKER if any(string in text for string in wanted) else _PLAIN
         found: NDArray[np.bool_] = kinds[ids] == _BREAKER
         return found

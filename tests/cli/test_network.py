@@ -98,6 +98,7 @@ def test_refused_words(words: list[str], message: str) -> None:
         (["--tokens", "5", "--seed", "-1"], "seed must be 0 or more, not -1"),
         (["--tokens", "5", "--size", "tiny", "--init-from", "english"], "--init-from decides the size of the network"),
         (["--tokens", "5", "--set", "hidden=512", "--init-from", "english"], "leave hidden out"),
+        (["--tokens", "5", "--resume", "--init-from", "english"], "leave --init-from out"),
         (["--init-from", "english"], "--init-from is an option of --engine transformer"),
         (["--tokens", "5", "--tokenizer", "word"], "a network reads subwords: bpe, bpe:N or"),
         (["--tokens", "5", "--tokenizer", "bpe:9"], "a bpe vocabulary of 9 entries is too"),

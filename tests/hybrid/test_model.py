@@ -208,6 +208,19 @@ def test_explained(text_model: TextModel) -> None:
     assert sum(token.logprob for token in made.explanations) == pytest.approx(made.logprob, abs=8 * CLOSE)
 
 
+def test_weights_along_a_text(model: HybridModel, ids: Any) -> None:
+    """They are those of its tokens one by one, also where <s> stands in it, which no text has but a caller may give."""
+    row = np.concatenate([ids[1, :9], [BOS], ids[1, :9]]).astype(np.int32)
+    found = model.part_weights(row[:3], row[3:])
+    assert found.shape == (16, 3)
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    for place in (0, 6, 15):
+        state = state_of(model, [row[: 3 + place]])
+        numbers, _, _ = cache_behind(state.ngram.words[0])
+        known = np.concatenate([model.evidence.of(state.ngram.contexts), numbers[None]], axis=1)
+        assert found[place] == pytest.approx(model.weighting.weights(known)[0], abs=1e-6)
+
+
 def test_perplexity_and_score(text_model: TextModel, model: HybridModel) -> None:
     """The bits per byte of a text are those of its tokens read on; the score of a line is that of it alone."""
     lines = TEXT.splitlines()

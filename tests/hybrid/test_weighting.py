@@ -56,7 +56,6 @@ def test_no_weight(weight: Any) -> None:
 
 def test_by_hand() -> None:
     """The softmax of the scores, between a thousandth and what that leaves; no cache where it has nothing."""
-    made = Weighting.constant(0.0, 0.0, 0.0)
     zeros = np.zeros((3, 1), np.float32)
     made = Weighting(
         np.zeros(1 + SIZE, np.float32),
@@ -126,7 +125,7 @@ def test_no_worse_than_a_fixed_weight(seed: int, scale: float) -> None:
     """Numbers that mean nothing do no harm on the text itself, however far the models are apart."""
     network, ngram = np.random.default_rng(seed).normal(-9, scale, (2, 200))
     weights = fitted(NUMBERS, network, ngram).weights(NUMBERS)
-    # on this text the cache has nothing at half of the places, and nothing right at the others
+    # where the cache could be, at half of the places, it is never right, and to learn that costs a little
     found = loss(weights, network, ngram, NONE)
     best = min(loss([weight, 1 - weight, 0], network, ngram, NONE) for weight in np.linspace(0, 1, 101))
     assert found <= best + 0.01

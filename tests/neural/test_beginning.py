@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ngramgen.errors import ModelFormatError, ModelNotFoundError, OptionError
-from ngramgen.neural.beginning import Beginning, read_beginning
+from ngramgen.neural.beginning import read_beginning
 from ngramgen.neural.config import NetworkConfig
 from tests.neural.tiny import Foreign, write_own
 
@@ -98,11 +98,27 @@ def test_damage(weights: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_trainings_add_up(tmp_path: Path) -> None:
-    """What is told of the beginning counts the trainings before it, too."""
+    """What is told of the beginning counts the trainings before it, too; what is no number there is refused."""
     write_own(tmp_path)
-    found = read_beginning(tmp_path, {})
-    assert found.about() == {"name": tmp_path.name, "tokens": 0, "seconds": 0}
-    before = {"tokens": 100, "seconds": 7.5, "size": "tiny", "init_from": {"name": "a", "tokens": 20, "seconds": 1.5}}
-    found = Beginning(found.config, found.weights, found.tokenizer, tmp_path, before)
-    assert found.about() == {"name": tmp_path.name, "tokens": 120, "seconds": 9.0}
-    assert found.size == "tiny"
+    assert read_beginning(tmp_path, {}).about == {"name": tmp_path.name, "tokens": 0, "seconds": 0}
+    told = {"tokens": 100, "seconds": 7.5, "init_from": {"name": "a", "tokens": 20, "seconds": 1.5}}
+    (tmp_path / "training.json").write_text(json.dumps(told))
+    assert read_beginning(tmp_path, {}).about == {"name": tmp_path.name, "tokens": 120, "seconds": 9.0}
+    for wrong in ({"init_from": None}, {"tokens": "many"}, {"seconds": []}, {"init_from": 3}):
+        (tmp_path / "training.json").write_text(json.dumps(told | wrong))
+        with pytest.raises(ModelFormatError, match=r"training\.json is damaged"):
+            read_beginning(tmp_path, {})
+
+
+def test_parts_that_are_missing(weights: dict[str, Any], tmp_path: Path) -> None:
+    """A file without the scales of a matrix is damaged."""
+    import onnx
+
+    path = folder_of(tmp_path, weights, "int8") / "model_int8.onnx"
+    model = onnx.load(path)
+    kept = [one for one in model.graph.initializer if one.name != "layers.1.up.scales"]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(ModelFormatError, match=r"it has no layers\.1\.up of the shape \(96, 64\)"):
+        read_beginning(tmp_path, {})

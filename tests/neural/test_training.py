@@ -12,9 +12,17 @@ import numpy as np
 import pytest
 
 import ngramgen
-from ngramgen.errors import CorpusError, MissingDependencyError, OptionError, TokenizerError, TrainingError
+from ngramgen.errors import (
+    CorpusError,
+    MissingDependencyError,
+    ModelFormatError,
+    OptionError,
+    TokenizerError,
+    TrainingError,
+)
 from ngramgen.neural.beginning import read_beginning
 from ngramgen.neural.training import NetworkCorpus, export_checkpoint, train_network
+from ngramgen.text.subword import SubwordTokenizer
 
 SMALL = {
     "vocab_size": 300,
@@ -126,11 +134,28 @@ def test_begun_with_a_network(train: Train, corpus: Path, tmp_path: Path) -> Non
         np.testing.assert_allclose(two.weights[name], values, rtol=1e-6, atol=1e-7)
     assert (folder / "tokenizer.json").read_bytes() == (first / "tokenizer.json").read_bytes()
     assert about(folder)["init_from"] == {"name": "first", "tokens": 4 * STEP, "seconds": about(first)["seconds"]}
-    assert about(folder)["size"] == "tiny"
-    train_network(text, folder, tokens=4 * 8 * 48, init_from=first, resume=True, **options)
-    assert about(folder)["steps"] == 4
-    changed = read_beginning(folder, {}).weights["embedding"]
-    assert np.abs(changed - one.weights["embedding"]).max() > 0.001
+    assert about(folder)["size"] is None
+
+
+def test_begun_with_a_network_and_resumed(train: Train, corpus: Path, tmp_path: Path) -> None:
+    """A resumed training is that which was not stopped; it knows what it began with without being told again."""
+    first = train("first")
+    options: dict[str, Any] = {"context": 48, "batch_size": 8, "compile": False, "device": "cpu", "decay_share": 0.5}
+    text, one, two = NetworkCorpus([corpus]), tmp_path / "one", tmp_path / "two"
+    train_network(text, one, tokens=4 * 8 * 48, evaluations=1, init_from=first, **options)
+    train_network(text, two, tokens=2 * 8 * 48, evaluations=2, init_from=first, **options)
+    (first / "model.onnx").unlink()
+    (first / "model_int8.onnx").unlink()
+    del options["context"]
+    train_network(text, two, tokens=4 * 8 * 48, evaluations=1, resume=True, **options)
+    assert (one / "model.onnx").read_bytes() == (two / "model.onnx").read_bytes()
+    assert about(two)["init_from"] == about(one)["init_from"]
+    assert about(two)["steps"] == 4
+    with pytest.raises(OptionError, match="leave init_from out"):
+        train_network(text, two, tokens=4 * 8 * 48, resume=True, init_from=one, **options)
+    again = tmp_path / "three"
+    train_network(text, again, tokens=8 * 48, evaluations=1, init_from=two, **options)
+    assert about(again)["init_from"]["tokens"] == 4 * STEP + 4 * 8 * 48
 
 
 def test_what_comes_with_a_network(train: Train, tmp_path: Path) -> None:
@@ -140,6 +165,11 @@ def test_what_comes_with_a_network(train: Train, tmp_path: Path) -> None:
         train("second", init_from=first, tokenizer=first / "tokenizer.json")
     with pytest.raises(OptionError, match="leave vocab_size out"):
         train("second", init_from=first)
+    with pytest.raises(OptionError, match="is a file; name the folder"):
+        train_network(NetworkCorpus([]), tmp_path / "second", tokens=5, init_from=first / "model.onnx")
+    (first / "tokenizer.json").write_text(SubwordTokenizer.train([b"some words"], 259).json)
+    with pytest.raises(ModelFormatError, match=r"tokenizer\.json has 259 entries where its network has 300"):
+        train_network(NetworkCorpus([]), tmp_path / "second", tokens=5, init_from=first)
     assert not (tmp_path / "second").exists()
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ngramgen.errors import OptionError
+from ngramgen.model import EOS
 from ngramgen.sampling import dry
 from ngramgen.sampling.dry import breakers
 
@@ -133,6 +134,13 @@ def test_breakers_are_tokens_that_contain_one(toy: Any) -> None:
     for _ in range(2):  # asked again, the answer is known
         assert are_breakers(np.array([[3, 4], [5, 6]])).tolist() == [[False, True], [True, False]]
     assert not breakers(tokenizer, [])(np.array([[3, 4]])).any()
+
+
+def test_the_end_of_a_line_breaks(toy: Any) -> None:
+    """As a newline does, whatever the tokenizer calls it."""
+    tokenizer = toy([b"a", b"b"]).tokenizer
+    assert breakers(tokenizer, ["\n"])(np.array([EOS, 3])).tolist() == [True, False]
+    assert not breakers(tokenizer, ['"'])(np.array([EOS])).any()
 
 
 def test_dry_checks_its_arguments() -> None:
