@@ -105,7 +105,7 @@ RECIPES = {
             max_ngrams=3_200_000,
             minutes=220,
             settings=NETWORK | {"value_embeddings": 3},
-            generation=DRAWN | {"max_new_tokens": 160},
+            generation=DRAWN | {"dry_allowed_length": 3, "max_new_tokens": 160},
             prompts=(
                 "Once upon a time",
                 "It was a dark and stormy night",
