@@ -115,7 +115,7 @@ SITTINGS = {
     "english": "the first 4 M of them while the printed lines of some books were not yet joined to paragraphs, the "
     "first 16.9 M of them in windows of 256 tokens",
     "chinese": "the first 1.6 M of them while a text in simplified characters still came right behind the same in "
-    "traditional ones",
+    "traditional ones, the first 4 M of them in windows of 256 tokens",
 }
 """What a network that is shipped now read otherwise than `train.py` would give it."""
 

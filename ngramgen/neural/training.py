@@ -92,6 +92,7 @@ def train_network(
             raise OptionError("a training that begins with a network takes over its tokenizer too; leave yours out")
         first = read_beginning(init_from, named)
         config, tokenizer = first.config, first.tokenizer
+    _check_blocks(config, precisions)
     from ngramgen.neural.workspace import Workspace
 
     folder = Path(folder)
@@ -99,8 +100,7 @@ def train_network(
     corpus_bytes([*corpus.sources, *corpus.valid])  # a file that is not there is told before any is read
     if resume:
         config = _resumed(corpus, workspace, config, named)
-    _check_blocks(config, precisions)
-    if resume:
+        _check_blocks(config, precisions)
         made = SubwordTokenizer.from_file(folder / "tokenizer.json")
     else:
         given = None if tokenizer is None else _own_tokenizer(Path(tokenizer))
