@@ -37,16 +37,21 @@ class Beginning:
             )
 
 
+def check_shape(named: dict[str, Any]) -> None:
+    """Raises OptionError for settings of the shape but the context, which alone no weight depends on."""
+    if given := [name for name in named if name in SHAPE and name != "context"]:
+        raise OptionError(f"the shape is that of the network that the training begins with; leave {given[0]} out")
+
+
 def read_beginning(folder: str | Path, named: dict[str, Any]) -> Beginning:
     """The network in a folder, in float32 where that is there, else in int8.
 
-    Of the shape the ``named`` settings may change the context, which no weight depends on. Raises OptionError for
-    another setting of it, a network that is not ngramgen's and one in other precisions only; ModelNotFoundError,
-    ModelFormatError, and MissingDependencyError without onnx.
+    Of the shape the ``named`` settings may change the context (`check_shape`). Raises OptionError for a network that is
+    not ngramgen's and one in other precisions only; ModelNotFoundError, ModelFormatError, and MissingDependencyError
+    without onnx.
     """
+    check_shape(named)
     shape = {name: value for name, value in named.items() if name in SHAPE}
-    if given := [name for name in shape if name != "context"]:
-        raise OptionError(f"the shape is that of the network that the training begins with; leave {given[0]} out")
     layout = _layout(Path(folder))
     assert layout.own is not None
     arrays = _arrays(layout)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ngramgen import __version__
 from ngramgen.atomic import replacing
 from ngramgen.errors import MissingDependencyError, OptionError, TokenizerError, TrainingError
-from ngramgen.neural.beginning import SHAPE, Beginning, read_beginning
+from ngramgen.neural.beginning import SHAPE, Beginning, check_shape, read_beginning
 from ngramgen.neural.config import NetworkConfig
 from ngramgen.neural.options import TrainingOptions, settings
 from ngramgen.neural.quantising import BITS, LEAST_BLOCK, block_size
@@ -83,16 +83,19 @@ def train_network(
     notify = notify or (lambda message: None)
     config, options = settings(size, named, seconds=seconds, tokens=tokens, seed=seed, device=device)
     _check_precisions(precisions)
-    _needs_torch()
-    first = None
+    _check_blocks(config, precisions)
     if init_from is not None:
         if resume:
             raise OptionError("resume goes on with what is in the folder; leave init_from out")
         if tokenizer is not None:
             raise OptionError("a training that begins with a network takes over its tokenizer too; leave yours out")
+        check_shape(named)
+    _needs_torch()
+    first = None
+    if init_from is not None:
         first = read_beginning(init_from, named)
         config, tokenizer = first.config, first.tokenizer
-    _check_blocks(config, precisions)
+        _check_blocks(config, precisions)
     from ngramgen.neural.workspace import Workspace
 
     folder = Path(folder)
