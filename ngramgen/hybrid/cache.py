@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ngramgen.hybrid.counts import DISCOUNTS
 from ngramgen.model import BOS, EOS
 
 Ids = NDArray[np.integer[Any]]
@@ -28,8 +29,8 @@ Floats = NDArray[np.float64]
 LEVELS = 4
 SIZE = 3 * LEVELS + 1
 """Numbers that are known of a place; the first is 0 where nothing came behind the last token before."""
-_DISCOUNTS = np.array([0.0, 0.95, 1.55, 2.05])  # D(a) for a = 0, 1, 2, and 3 and more
-_HUNDREDTHS = np.rint(100 * _DISCOUNTS).astype(np.int64)  # so that sums do not depend on their order
+_HUNDREDTHS = np.array(DISCOUNTS)  # so that sums do not depend on their order
+_DISCOUNTS = _HUNDREDTHS / 100  # D(a) for a = 0, 1, 2, and 3 and more
 _MOST = len(_DISCOUNTS) - 1
 _APART = 1 << 32  # more than the ids of any vocabulary
 _LEAST = 1e-4
